@@ -1,0 +1,1 @@
+"""The images: found, checked, decoded and split."""

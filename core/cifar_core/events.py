@@ -1,0 +1,220 @@
+"""What a training reports: one closed set of small frozen records, each of them one line of JSON.
+
+Events are the contract between the rooms. Figures that are not finite numbers are ``None``, because
+JSON has no other word for them; so an event read back from a file equals the one that was written.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Split = Literal["train", "val", "test"]
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=True):
+    """What all events share."""
+
+    time: float
+    """Seconds since 1970-01-01 UTC."""
+
+
+class Preparing(Event, frozen=True, kw_only=True, tag=True):
+    """Work before the first step went a little further; comes before ``RunStarted``."""
+
+    phase: Literal["download", "verify", "decode", "build"]
+    """What is being done."""
+    subject: str
+    """To what: a file's or a folder's name, or the model's."""
+    done: int = 0
+    total: int | None = None
+    """How much of it, in ``unit``; None when unknown."""
+    unit: Literal["B", "images", ""] = ""
+
+
+class RunStarted(Event, frozen=True, kw_only=True, tag=True):
+    """Everything is ready and the first step comes next."""
+
+    run_id: str
+    experiment: str
+    model: str
+    parameters: int
+    """Trainable parameters."""
+    multiply_adds: int
+    """Of one image's forward pass."""
+    device: str
+    threads: int
+    """CPU threads that torch uses; part of what an exact repeat needs."""
+    train_images: int
+    val_images: int
+    test_images: int
+    classes: tuple[str, ...]
+    epochs: int
+    batch_size: int
+    steps_per_epoch: int
+    total_steps: int
+    resumed_from_step: int = 0
+    not_repeatable: tuple[str, ...] = ()
+    """Sentences saying what makes a bit-exact repeat impossible; empty when nothing does."""
+
+
+class StepCompleted(Event, frozen=True, kw_only=True, tag=True, gc=False):
+    """One optimizer step; there is exactly one of these for every step, in order."""
+
+    epoch: int
+    step: int
+    loss: float | None
+    """Mean over the batch, weights of before the step; None when it is not finite."""
+    accuracy: float
+    """Share of the batch that was classified correctly, 0 to 1."""
+    learning_rate: float
+    """That the step was made with; with several parameter groups, the first one's."""
+    gradient_norm: float | None = None
+    """Before clipping; None unless asked for, or when it is not finite."""
+
+
+class EpochCompleted(Event, frozen=True, kw_only=True, tag=True):
+    """One pass over the training images is done."""
+
+    epoch: int
+    step: int
+    loss: float | None
+    """Mean over the epoch's images."""
+    accuracy: float
+    training_seconds: float
+    evaluation_seconds: float
+    data_seconds: float
+    """Spent preparing batches."""
+    images_per_second: float | None
+    """Training images for each second of training and data time, warm-up left out; None if all was warm-up."""
+
+
+class Evaluated(Event, frozen=True, kw_only=True, tag=True):
+    """The model was evaluated on images that it is not trained on."""
+
+    epoch: int
+    step: int
+    split: Split
+    loss: float | None
+    top1: float
+    top5: float
+    """Shares, 0 to 1."""
+    class_correct: tuple[int, ...]
+    class_total: tuple[int, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    """``confusion[label][prediction]`` counts images."""
+    best: bool = False
+    """Highest top-1 so far; only ever true for ``val``, since the test set takes no part in a choice."""
+    seconds: float
+
+
+class GpuSample(msgspec.Struct, frozen=True, kw_only=True):
+    """One GPU at one moment; a figure that its driver does not tell is None."""
+
+    index: int
+    name: str
+    utilisation: float | None = None
+    """Share, 0 to 1."""
+    memory_used: int | None = None
+    memory_total: int | None = None
+    """Bytes."""
+    power: float | None = None
+    """Watts."""
+    temperature: float | None = None
+    """Degrees Celsius."""
+
+
+class SystemSampled(Event, frozen=True, kw_only=True, tag=True):
+    """How busy the machine is."""
+
+    gpus: tuple[GpuSample, ...] = ()
+    process_cpu: float | None = None
+    """CPU seconds for each second, of this process: 2.0 keeps two cores busy."""
+    host_cpu: float | None = None
+    """Share of all cores, 0 to 1."""
+    process_memory: int | None = None
+    host_memory_used: int | None = None
+    host_memory_total: int | None = None
+    """Bytes."""
+
+
+class Paused(Event, frozen=True, kw_only=True, tag=True):
+    """The engine waits before its next step."""
+
+    epoch: int
+    step: int
+
+
+class Resumed(Event, frozen=True, kw_only=True, tag=True):
+    """The engine goes on."""
+
+    epoch: int
+    step: int
+
+
+class LearningRateChanged(Event, frozen=True, kw_only=True, tag=True):
+    """Steps after this one use a new base learning rate."""
+
+    epoch: int
+    step: int
+    learning_rate: float
+
+
+class Warned(Event, frozen=True, kw_only=True, tag=True):
+    """Something that the user should know and that does not stop the training."""
+
+    code: Literal["cache-not-written", "not-repeatable"]
+    message: str
+
+
+class RunFinished(Event, frozen=True, kw_only=True, tag=True):
+    """The last event of every training."""
+
+    reason: Literal["completed", "stopped", "diverged", "failed"]
+    epoch: int
+    step: int
+    best_top1: float | None = None
+    """Highest on the validation images; None where there are none."""
+    final_top1: float | None = None
+    """The last evaluation's on the test images; None where none was made."""
+    final_loss: float | None = None
+    """Mean training loss of the last whole epoch."""
+    training_seconds: float
+    evaluation_seconds: float
+    data_seconds: float
+    paused_seconds: float
+    error: str | None = None
+    """One sentence, where the reason is diverged or failed."""
+
+
+AnyEvent = (
+    Preparing
+    | RunStarted
+    | StepCompleted
+    | EpochCompleted
+    | Evaluated
+    | SystemSampled
+    | Paused
+    | Resumed
+    | LearningRateChanged
+    | Warned
+    | RunFinished
+)
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+
+
+def to_json(event: AnyEvent) -> bytes:
+    """Return the event as one line of UTF-8 JSON, without the line feed."""
+    return _encoder.encode(event)
+
+
+def from_json(line: bytes | str) -> AnyEvent:
+    """Return the event that ``line`` holds.
+
+    Raises:
+        ValueError: if the line is no event of this version (msgspec's errors are ValueErrors).
+    """
+    return _decoder.decode(line)

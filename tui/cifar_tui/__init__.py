@@ -1,0 +1,1 @@
+"""The faces of cifar-tui: the command line and what it shows."""
