@@ -5,7 +5,7 @@ Nothing here imports torch, so that a wrong key is told at once.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -221,9 +221,7 @@ class Training(Section):
         if self.label_smoothing and self.loss != "cross_entropy":
             raise ValueError(f"label_smoothing: only cross_entropy has it, loss is {self.loss}")
         if self.accumulate > self.batch_size:
-            raise ValueError(
-                f"accumulate: {self.accumulate} parts cannot be made of a batch_size of {self.batch_size}"
-            )
+            raise ValueError(f"accumulate: {self.accumulate} parts cannot be made of a batch_size of {self.batch_size}")
         return self
 
 
@@ -237,14 +235,12 @@ class Config(Section):
     data: Data = Data()
     augment: Augment = Augment()
     optimizer: Annotated[Sgd | Adam | AdamW, Field(discriminator="name")] = Sgd()
-    schedule: Annotated[Constant | Step | MultiStep | Cosine | OneCycle, Field(discriminator="name")] = (
-        Constant()
-    )
+    schedule: Annotated[Constant | Step | MultiStep | Cosine | OneCycle, Field(discriminator="name")] = Constant()
     training: Training = Training()
 
     @model_validator(mode="before")
     @classmethod
-    def _optimizer_and_schedule_have_defaults(cls, tree: Any) -> Any:
+    def _optimizer_and_schedule_have_defaults(cls, tree: object) -> object:
         if not isinstance(tree, dict):
             return tree
         filled = dict(tree)
