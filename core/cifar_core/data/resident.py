@@ -1,0 +1,50 @@
+"""Images that live on the device: gathered and augmented by the block, handed out by the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from cifar_core.clock import Clock
+from cifar_core.data.dataset import Images
+
+# Large enough that the cost of the calls is spread over many small batches, small enough to stay in cache.
+BLOCK_IMAGES = 2048
+
+
+def to_device(split: Images, device: torch.device) -> Images:
+    """Return the same images and labels on ``device``, still uint8."""
+    return Images(split.images.to(device), split.labels.to(device))
+
+
+def shuffled(count: int, seed: int, device: torch.device) -> Tensor:
+    """Return the numbers below ``count`` in an order drawn by ``seed``: int64 of shape (count,)."""
+    # Drawn on the CPU, so that one seed gives one order on every device.
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed)).to(device)
+
+
+def batches(
+    split: Images,
+    order: Tensor,
+    batch_size: int,
+    augment: Callable[[Tensor, Tensor, int], Tensor],
+    clock: Clock,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield (images, labels) batch by batch in the given order; the last batch may be smaller.
+
+    Args:
+        split: What ``order`` indexes.
+        order: int64 of shape (N,), on the device of ``split``.
+        batch_size: Images in a batch.
+        augment: Maps uint8 images, their indices (int64) and the number of the block to float images.
+        clock: Charged with "data" while a block is prepared, with "training" otherwise.
+    """
+    block_size = max(1, BLOCK_IMAGES // batch_size) * batch_size
+    for number, indices in enumerate(order.split(block_size)):
+        clock.enter("data")
+        images = augment(split.images[indices], indices, number)
+        labels = split.labels[indices]
+        clock.enter("training")
+        yield from zip(images.split(batch_size), labels.split(batch_size), strict=True)

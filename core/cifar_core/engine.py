@@ -1,0 +1,77 @@
+"""Training as an async generator of events; its steps run in a thread of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import traceback
+from collections.abc import AsyncGenerator
+
+from cifar_core.config import Config
+from cifar_core.control import Control
+from cifar_core.events import AnyEvent, RunFinished
+from cifar_core.handover import Handover
+
+SAMPLE_SECONDS = 1.0
+
+
+async def train(config: Config, control: Control | None = None, *, run_id: str = "") -> AsyncGenerator[AnyEvent]:
+    """Train as ``config`` says and yield what happens: every step, in order, none dropped.
+
+    Works in any event loop, and several trainings may run in one process; those that drop out units
+    then share torch's global generator, so only a training that runs alone repeats exactly.
+
+    Closing the generator, cancelling its task or an exception in the consumer all stop the training
+    before its next step and join its thread: nothing is left behind.
+
+    Args:
+        config: The experiment.
+        control: Where requests come from while it runs; made anew when not given. Serves one training.
+        run_id: Name of the run, repeated in ``RunStarted``.
+
+    Raises:
+        DataError: The images are missing, unreadable or fail their checksum.
+        CifarError: Anything else that the training failed for. ``RunFinished`` with the reason
+            "failed" and the same sentence is yielded before either is raised.
+    """
+    control = control or Control()
+    handover = Handover(asyncio.get_running_loop())
+    failure: list[BaseException] = []
+    # A daemon, so that a process whose event loop died without closing the generator can still end.
+    thread = threading.Thread(
+        target=_work, args=(config, control, run_id, handover, failure), name="cifar-training", daemon=True
+    )
+    thread.start()
+    try:
+        while events := await handover.take():
+            for event in events:
+                yield event
+        if failure:
+            raise failure.pop()
+    finally:
+        control.close()
+        handover.close()
+        try:
+            await handover.finished()
+        finally:
+            thread.join()
+
+
+def _work(config: Config, control: Control, run_id: str, handover: Handover, failure: list[BaseException]) -> None:
+    """Run one training to its end and hand over all that it reports. The whole life of the thread."""
+    try:
+        # These import torch, which takes seconds: not before it is needed, and not in the event loop.
+        from cifar_core import trainer
+        from cifar_core.system import sampling
+
+        with sampling(handover.put, SAMPLE_SECONDS) as stop_sampling:
+            for event in trainer.run(config, control, run_id):
+                if isinstance(event, RunFinished):
+                    stop_sampling()
+                handover.put(event)
+    except BaseException as error:  # noqa: BLE001, the thread's last frame: raised again in the consumer
+        # The frames hold the model and its memory; the traceback's lines stay readable without them.
+        traceback.clear_frames(error.__traceback__)
+        failure.append(error)
+    finally:
+        handover.finish()

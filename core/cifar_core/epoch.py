@@ -1,0 +1,86 @@
+"""How far a training has come, and what its current epoch adds up to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from cifar_core.clock import Clock, Phase
+from cifar_core.events import EpochCompleted, StepCompleted
+
+PHASES: tuple[Phase, ...] = ("training", "evaluation", "data")
+
+
+class Diverged(Exception):
+    """A step's loss was not a finite number."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a training has come."""
+
+    epoch: int = 0
+    step: int = 0
+    tested_step: int = -1
+    best_top1: float | None = None
+    final_top1: float | None = None
+    final_loss: float | None = None
+
+
+class Epoch:
+    """Sums over the steps of one epoch, each step passed on as it is counted."""
+
+    def __init__(self, clock: Clock, progress: Progress) -> None:
+        self._clock = clock
+        self._progress = progress
+        self._before: dict[Phase, float] = {phase: clock.seconds(phase) for phase in PHASES}
+        self._images = 0
+        self._loss = 0.0
+        self._accuracy = 0.0
+        self._warm = progress.epoch > 1
+        if self._warm:
+            clock.rate_from_here()
+
+    def report(self, steps: Iterable[tuple[StepCompleted, int]]) -> Iterator[StepCompleted]:
+        """Pass on the steps' events.
+
+        Args:
+            steps: Each event with the number of images in its batch.
+
+        Raises:
+            Diverged: After the first step whose loss is not finite.
+        """
+        for event, images in steps:
+            yield event
+            if event.loss is None:
+                raise Diverged(
+                    f"the loss was not a finite number at step {event.step}; "
+                    "try a lower optimizer.lr, a longer schedule.warmup_epochs or training.clip_norm=1"
+                )
+            self._images += images
+            self._loss += event.loss * images
+            self._accuracy += event.accuracy * images
+            self._clock.count(images)
+        if self._images and not self._warm:
+            # The first block of steps is over: allocations, kernel choices and caches are made.
+            self._warm = True
+            self._clock.rate_from_here()
+
+    def completed(self) -> EpochCompleted:
+        """The event that sums the epoch up, after its last step was passed on."""
+        self._progress.final_loss = self._loss / self._images
+        return EpochCompleted(
+            time=time.time(),
+            epoch=self._progress.epoch,
+            step=self._progress.step,
+            loss=self._progress.final_loss,
+            accuracy=self._accuracy / self._images,
+            training_seconds=self._spent("training"),
+            evaluation_seconds=self._spent("evaluation"),
+            data_seconds=self._spent("data"),
+            images_per_second=self._clock.images_per_second(),
+        )
+
+    def _spent(self, phase: Phase) -> float:
+        return self._clock.seconds(phase) - self._before[phase]

@@ -1,0 +1,104 @@
+"""Events cross from threads to the event loop in order, none lost, in bounded memory."""
+
+import asyncio
+import threading
+
+import pytest
+
+from cifar_core import handover
+from cifar_core.events import Paused
+from cifar_core.handover import Handover
+
+
+def event(step):
+    return Paused(time=0.0, epoch=1, step=step)
+
+
+def producer(target, count, taken_in=None):
+    def work():
+        for step in range(count):
+            kept = target.put(event(step))
+            if taken_in is not None:
+                taken_in.append(kept)
+        target.finish()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+async def test_every_event_arrives_in_order():
+    target = Handover(asyncio.get_running_loop())
+    thread = producer(target, 50_000)
+    steps = []
+    while events := await target.take():
+        steps.extend(event.step for event in events)
+    thread.join()
+    assert steps == list(range(50_000))
+
+
+async def test_a_slow_consumer_makes_the_producer_wait_and_loses_nothing(monkeypatch):
+    monkeypatch.setattr(handover, "LIMIT", 10)
+    target = Handover(asyncio.get_running_loop())
+    thread = producer(target, 200)
+    steps, largest = [], 0
+    while events := await target.take():
+        largest = max(largest, len(events))
+        steps.extend(event.step for event in events)
+        await asyncio.sleep(0.001)
+    thread.join()
+    assert steps == list(range(200))
+    assert largest <= 10
+
+
+async def test_a_consumer_that_leaves_releases_a_producer_that_waits(monkeypatch):
+    monkeypatch.setattr(handover, "LIMIT", 10)
+    target = Handover(asyncio.get_running_loop())
+    kept = []
+    thread = producer(target, 50, kept)
+    await target.take()
+    target.close()
+    await target.finished()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert len(kept) == 50
+    assert kept[-1] is False
+
+
+async def test_other_tasks_run_however_fast_events_come():
+    target = Handover(asyncio.get_running_loop())
+    thread = producer(target, 20_000)
+    ticks = 0
+
+    async def tick():
+        nonlocal ticks
+        while True:
+            ticks += 1
+            await asyncio.sleep(0)
+
+    ticking = asyncio.create_task(tick())
+    takes = 0
+    while await target.take():
+        takes += 1
+    ticking.cancel()
+    thread.join()
+    assert ticks >= takes
+
+
+def test_a_producer_outlives_a_closed_loop():
+    loop = asyncio.new_event_loop()
+    target = Handover(loop)
+    loop.close()
+    assert target.put(event(1))
+    target.finish()
+
+
+@pytest.mark.parametrize("count", [0, 1])
+async def test_an_end_without_or_after_few_events_is_seen(count):
+    target = Handover(asyncio.get_running_loop())
+    thread = producer(target, count)
+    taken = []
+    while events := await target.take():
+        taken.extend(events)
+    thread.join()
+    assert len(taken) == count

@@ -1,0 +1,81 @@
+"""A training without screens: its events shown as they come, its end turned into an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import traceback
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from cifar_core.control import Control
+from cifar_core.errors import CifarError, printable
+from cifar_core.events import AnyEvent, Evaluated, RunFinished, RunStarted
+from cifar_tui import presenters, summary
+from cifar_tui.terminal import Outlet
+
+COMPLETED = 0
+FAILED = 4
+INTERRUPTED = 130
+
+
+class Recorded(Protocol):
+    """A training whose events are kept as they pass."""
+
+    def __call__(self, control: Control) -> AsyncIterator[AnyEvent]:
+        """Start it."""
+
+
+def run(start: Recorded, out: Outlet, err: Outlet, *, json: bool) -> int:
+    """Train until the end, show it, and return the exit code.
+
+    The first Ctrl+C stops before the next step, so that everything is written; the second ends the
+    process at once.
+    """
+    return asyncio.run(_run(start, out, err, json=json))
+
+
+async def _run(start: Recorded, out: Outlet, err: Outlet, *, json: bool) -> int:
+    control = Control()
+    presenter = presenters.choose(out, json=json)
+    _stop_on_interrupt(control, presenter, err)
+    begun: RunStarted | None = None
+    evaluated: Evaluated | None = None
+    finished: RunFinished | None = None
+    try:
+        async for event in start(control):
+            presenter.show(event)
+            match event:
+                case RunStarted():
+                    begun = event
+                case Evaluated():
+                    evaluated = event
+                case RunFinished():
+                    finished = event
+    except CifarError as error:
+        traceback.print_exception(error)  # to the log: descriptor 2 leads there
+        presenter.close()
+        err.write(f"cifar-tui: {printable(str(error))}\n")
+        return error.exit_code
+    presenter.close()
+    if finished is not None and not json:
+        summary.write(out, begun, evaluated, finished)
+    if finished is None or finished.reason == "diverged":
+        err.write(f"cifar-tui: {finished.error if finished else 'the training ended without a word'}\n")
+        return FAILED
+    return COMPLETED
+
+
+def _stop_on_interrupt(control: Control, presenter: presenters.Presenter, err: Outlet) -> None:
+    def stop() -> None:
+        if control.ending is None:
+            control.stop()
+            err.write("\ncifar-tui: stopping before the next step; Ctrl+C again ends at once\n")
+            return
+        presenter.close()
+        sys.stderr.flush()
+        os._exit(INTERRUPTED)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop)

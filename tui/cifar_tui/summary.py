@@ -1,0 +1,56 @@
+"""What is printed when a training has ended: how it went, and how well each class is known."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cifar_core.errors import printable
+from cifar_core.events import Evaluated, RunFinished, RunStarted
+from cifar_tui.terminal import Outlet
+
+BAR_WIDTH = 20
+
+
+def write(out: Outlet, begun: RunStarted | None, evaluated: Evaluated | None, finished: RunFinished) -> None:
+    """Write the table of classes, if an evaluation was made, and a line about the whole."""
+    console = Console(file=out, highlight=False)
+    if begun is not None and evaluated is not None:
+        console.print(per_class(begun.classes, evaluated))
+    console.print(Text(in_one_line(finished)))
+
+
+def per_class(classes: tuple[str, ...], evaluated: Evaluated) -> Table:
+    """A row for each class, the best-known first: share and number of its images that were recognised."""
+    table = Table(title=f"{evaluated.split} accuracy by class, step {evaluated.step:,}", title_justify="left")
+    table.add_column("class")
+    table.add_column("accuracy", justify="right")
+    table.add_column("", width=BAR_WIDTH)
+    table.add_column("correct", justify="right")
+    rows = zip(classes, evaluated.class_correct, evaluated.class_total, strict=True)
+    for name, correct, total in sorted(rows, key=lambda row: -row[1] / max(row[2], 1)):
+        share = correct / total if total else 0.0
+        table.add_row(
+            Text(printable(name)), f"{100 * share:.1f} %", "█" * round(BAR_WIDTH * share), f"{correct:,}/{total:,}"
+        )
+    table.add_section()
+    table.add_row(
+        "all",
+        f"{100 * evaluated.top1:.1f} %",
+        f"top-5 {100 * evaluated.top5:.1f} %",
+        f"{sum(evaluated.class_correct):,}/{sum(evaluated.class_total):,}",
+    )
+    return table
+
+
+def in_one_line(finished: RunFinished) -> str:
+    """How a training ended, how good it became and where its time went."""
+    parts = [f"{finished.reason} after step {finished.step:,}"]
+    if finished.final_top1 is not None:
+        parts.append(f"test accuracy {100 * finished.final_top1:.2f} %")
+    if finished.best_top1 is not None:
+        parts.append(f"best validation accuracy {100 * finished.best_top1:.2f} %")
+    parts.append(f"training {finished.training_seconds + finished.data_seconds:.1f} s")
+    parts.append(f"evaluation {finished.evaluation_seconds:.1f} s")
+    return ", ".join(parts)
