@@ -29,7 +29,8 @@ class Learner:
         self.memory_format = torch.channels_last if training.channels_last else torch.contiguous_format
         with _drawing_weights:
             torch.manual_seed(derived_seed(training.seed, "weights"))
-            self.model: nn.Module = models.build(config.model, classes).to(device, memory_format=self.memory_format)
+            model = models.build(config.model, classes)
+        self.model = model.to(device).to(memory_format=self.memory_format)
         self.loss = losses.build(training, classes)
         self.optimizer = optimizers.build(config.optimizer, self.model)
         self._parts = training.accumulate

@@ -57,13 +57,13 @@ async def _run(start: Recorded, out: Outlet, err: Outlet, *, json: bool) -> int:
     except CifarError as error:
         traceback.print_exception(error)  # to the log: descriptor 2 leads there
         presenter.close()
-        err.write(f"cifar-tui: {printable(str(error))}\n")
+        err.say(f"cifar-tui: {printable(str(error))}")
         return error.exit_code
     presenter.close()
     if finished is not None and not json:
         summary.write(out, begun, evaluated, finished)
     if finished is None or finished.reason == "diverged":
-        err.write(f"cifar-tui: {finished.error if finished else 'the training ended without a word'}\n")
+        err.say(f"cifar-tui: {finished.error if finished else 'the training ended without a word'}")
         return FAILED
     return COMPLETED
 
@@ -72,7 +72,7 @@ def _stop_on_interrupt(control: Control, presenter: presenters.Presenter, err: O
     def stop() -> None:
         if control.ending is None:
             control.stop()
-            err.write("\ncifar-tui: stopping before the next step; Ctrl+C again ends at once\n")
+            err.say("\ncifar-tui: stopping before the next step; Ctrl+C again ends at once")
             return
         presenter.close()
         sys.stderr.flush()

@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from tqdm import tqdm
 
 from cifar_core.errors import printable
-from cifar_core.events import (
-    AnyEvent,
-    EpochCompleted,
-    Evaluated,
-    LearningRateChanged,
-    Paused,
-    Preparing,
-    Resumed,
-    RunStarted,
-    StepCompleted,
-    Warned,
-    to_json,
-)
+from cifar_core.events import AnyEvent, Preparing, RunStarted, StepCompleted, to_json
+from cifar_tui.narration import Narrator
 from cifar_tui.terminal import Outlet
 
 # Redrawn this often: a bar that changes faster cannot be read, and every redraw takes from the training.
@@ -66,42 +55,25 @@ class Lines:
 
     def __init__(self, out: Outlet) -> None:
         self._out = out
-        self._total_epochs = 0
-        self._preparing = ("", "")
-        self._evaluated: Evaluated | None = None
+        self._narrator = Narrator()
 
     def show(self, event: AnyEvent) -> None:
         """Write the event's line, if it has one."""
-        match event:
-            case Preparing() if (event.phase, event.subject) != self._preparing:
-                self._preparing = (event.phase, event.subject)
-                self._write(f"{event.phase} {event.subject}")
-            case RunStarted():
-                self._total_epochs = event.epochs
-                self._write(started(event))
-            case Evaluated():
-                self._evaluated = event
-            case EpochCompleted():
-                self._write(epoch_line(event, self._evaluated, self._total_epochs))
-            case _:
-                if sentence := remark(event):
-                    self._write(sentence)
+        if line := self._narrator.line(event):
+            self._out.say(line)
 
     def close(self) -> None:
         """Nothing is open."""
 
-    def _write(self, line: str) -> None:
-        self._out.write(printable(line) + "\n")
-
 
 class Bar:
-    """A progress bar for what goes on, a line above it for each epoch."""
+    """A progress bar for what goes on, the plain lines above it."""
 
     def __init__(self, out: Outlet) -> None:
         self._out = out
-        self._bar: tqdm[None] | None = None
+        self._narrator = Narrator()
+        self._bar: tqdm[NoReturn] | None = None
         self._subject = ("", "")
-        self._above = Lines(_Above(out))
         self._batch_size = 0
         self._drawn = 0.0
         self._since: list[StepCompleted] = []
@@ -111,12 +83,14 @@ class Bar:
         match event:
             case Preparing():
                 self._prepare(event)
+            case RunStarted():
+                self._start(event)
             case StepCompleted():
                 self._step(event)
-            case _:
-                if isinstance(event, RunStarted):
-                    self._start(event)
-                self._above.show(event)
+        if line := self._narrator.line(event):
+            self._out.keep(f"{line}\n")
+            if not isinstance(event, Preparing):  # whose bar says the same
+                tqdm.write(line, file=self._out)
 
     def close(self) -> None:
         """Leave the last bar standing and the cursor below it."""
@@ -146,7 +120,6 @@ class Bar:
         self._bar = tqdm(
             total=event.total_steps,
             initial=event.resumed_from_step,
-            unit="step",
             file=self._out,
             dynamic_ncols=True,
             bar_format="{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]",
@@ -165,50 +138,3 @@ class Bar:
         images_per_second = len(steps) * self._batch_size / seconds
         self._bar.set_postfix_str(f"loss {loss}, acc {accuracy:.0f} %, {images_per_second:,.0f} img/s", refresh=False)
         self._bar.update(event.step - self._bar.n)
-
-
-class _Above(Outlet):
-    """Writes whole lines above the bars of the same terminal."""
-
-    def __init__(self, out: Outlet) -> None:
-        self._out = out
-
-    def write(self, text: str, /) -> int:
-        tqdm.write(text, file=self._out, end="")
-        return len(text)
-
-
-def started(event: RunStarted) -> str:
-    """One line that says what is trained on what."""
-    return (
-        f"{event.experiment}: {event.model}, {event.parameters:,} parameters, on {event.device}; "
-        f"{event.train_images:,} training images, {event.epochs} epochs, {event.total_steps:,} steps"
-    )
-
-
-def epoch_line(epoch: EpochCompleted, evaluated: Evaluated | None, epochs: int) -> str:
-    """One line that says what an epoch brought."""
-    parts = [f"epoch {epoch.epoch}/{epochs}", f"step {epoch.step:,}"]
-    parts.append(f"loss {'-' if epoch.loss is None else f'{epoch.loss:.3f}'}")
-    parts.append(f"accuracy {100 * epoch.accuracy:.1f} %")
-    if evaluated is not None:
-        parts.append(f"{evaluated.split} {100 * evaluated.top1:.1f} %{' (best)' if evaluated.best else ''}")
-    if epoch.images_per_second is not None:
-        parts.append(f"{epoch.images_per_second:,.0f} images/s")
-    parts.append(f"{epoch.training_seconds + epoch.data_seconds + epoch.evaluation_seconds:.1f} s")
-    return "  ".join(parts)
-
-
-def remark(event: AnyEvent) -> str | None:
-    """One line for what happens beside the training itself; None for events without one."""
-    match event:
-        case Warned():
-            return f"warning: {event.message}"
-        case Paused():
-            return f"paused after step {event.step:,}"
-        case Resumed():
-            return f"resumed after step {event.step:,}"
-        case LearningRateChanged():
-            return f"learning rate {event.learning_rate:g} after step {event.step:,}"
-        case _:
-            return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TextIO, cast
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,10 +17,11 @@ BAR_WIDTH = 20
 
 def write(out: Outlet, begun: RunStarted | None, evaluated: Evaluated | None, finished: RunFinished) -> None:
     """Write the table of classes, if an evaluation was made, and a line about the whole."""
-    console = Console(file=out, highlight=False)
     if begun is not None and evaluated is not None:
-        console.print(per_class(begun.classes, evaluated))
-    console.print(Text(in_one_line(finished)))
+        table = per_class(begun.classes, evaluated)
+        Console(file=cast(TextIO, out), highlight=False).print(table)
+        Console(file=out.log, width=80, highlight=False).print(table)
+    out.say(in_one_line(finished))
 
 
 def per_class(classes: tuple[str, ...], evaluated: Evaluated) -> Table:

@@ -16,34 +16,46 @@ from cifar_core.errors import printable
 class Outlet(io.TextIOBase):
     """A text stream that falls silent once nobody reads it, so that a training outlives its reader."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream: TextIO | None = stream
-        self._terminal = stream.isatty()
+    def __init__(self, descriptor: int, encoding: str, log: TextIO) -> None:
+        self._descriptor: int | None = descriptor
+        self._encoding = encoding
+        self.log = log
+
+    def say(self, text: str) -> None:
+        """Write ``text`` and a line feed, here and to the log: for words that are worth keeping."""
+        self.write(f"{text}\n")
+        self.keep(f"{text}\n")
+
+    def keep(self, text: str) -> None:
+        """Write ``text`` to the log alone; a log that cannot be written is no reason to end a training."""
+        with contextlib.suppress(OSError, ValueError):
+            self.log.write(text)
+            self.log.flush()
 
     def write(self, text: str, /) -> int:
-        """Write and flush ``text``, or drop it when the other end is gone."""
-        if self._stream is not None:
-            try:
-                self._stream.write(text)
-                self._stream.flush()
-            except (OSError, ValueError):
-                self._stream = None
+        """Write ``text`` at once, or drop it when the other end is gone."""
+        rest = text.encode(self._encoding, errors="replace")
+        try:
+            while rest and self._descriptor is not None:
+                rest = rest[os.write(self._descriptor, rest) :]
+        except OSError:
+            self._descriptor = None
         return len(text)
 
     def isatty(self) -> bool:
         """Whether this is a terminal."""
-        return self._terminal
+        return self._descriptor is not None and os.isatty(self._descriptor)
 
     def fileno(self) -> int:
         """The descriptor, for those who ask a terminal for its size."""
-        if self._stream is None:
-            raise io.UnsupportedOperation("closed by its reader")
-        return self._stream.fileno()
+        if self._descriptor is None:
+            raise io.UnsupportedOperation("nobody reads here any longer")
+        return self._descriptor
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
         """What characters can be written, for those who choose between Unicode and ASCII."""
-        return self._stream.encoding if self._stream is not None else "utf-8"
+        return self._encoding
 
 
 @contextlib.contextmanager
@@ -57,15 +69,14 @@ def captured(log: Path) -> Iterator[tuple[Outlet, Outlet]]:
     sys.stdout.flush()
     sys.stderr.flush()
     with contextlib.ExitStack() as undo:
+        kept_log = undo.enter_context(log.open("a", encoding="utf-8", errors="replace"))
         outlets = []
-        with log.open("ab", buffering=0) as sink:
-            for descriptor, encoding in ((1, sys.stdout.encoding), (2, sys.stderr.encoding)):
-                kept = os.dup(descriptor)
-                undo.callback(os.close, kept)
-                undo.callback(os.dup2, kept, descriptor)
-                os.dup2(sink.fileno(), descriptor)
-                stream = undo.enter_context(open(kept, "w", encoding=encoding, errors="replace", closefd=False))
-                outlets.append(Outlet(stream))
+        for descriptor, encoding in ((1, sys.stdout.encoding), (2, sys.stderr.encoding)):
+            original = os.dup(descriptor)
+            undo.callback(os.close, original)
+            undo.callback(os.dup2, original, descriptor)
+            os.dup2(kept_log.fileno(), descriptor)
+            outlets.append(Outlet(original, encoding, kept_log))
         undo.callback(sys.stdout.flush)
         undo.callback(sys.stderr.flush)
         yield outlets[0], outlets[1]

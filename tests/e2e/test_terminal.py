@@ -1,0 +1,137 @@
+"""The command in a real (pseudo) terminal: the bar, and Ctrl+C."""
+
+import fcntl
+import json
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+
+import pytest
+
+LONG = ("--no-tui", "quickstart", "training.epochs=1000")
+SHORT = ("--no-tui", "quickstart", "data.limit=256", "training.epochs=2")
+PATIENCE = 120
+
+
+class Terminal:
+    """A command in a pseudo-terminal of 80 columns and 24 rows."""
+
+    def __init__(self, arguments, environment):
+        self._near, far = pty.openpty()
+        fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        self.modes_before = termios.tcgetattr(far)
+        self._far = far
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "cifar_tui", *map(str, arguments)],
+            env=environment,
+            stdin=far,
+            stdout=far,
+            stderr=far,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509, no other thread runs here
+        )
+        self.screen = ""
+
+    def until(self, words):
+        """Read until ``words`` have appeared; fails the test when they do not."""
+        deadline = time.monotonic() + PATIENCE
+        while words not in self.screen:
+            assert time.monotonic() < deadline, self.screen[-2000:]
+            self._read(0.1)
+
+    def type(self, keys):
+        os.write(self._near, keys)
+
+    def wait(self):
+        """The exit code, after everything that was printed has been read."""
+        deadline = time.monotonic() + PATIENCE
+        while self.process.poll() is None:
+            assert time.monotonic() < deadline, self.screen[-2000:]
+            self._read(0.1)
+        while self._read(0.1):
+            pass
+        return self.process.returncode
+
+    def modes(self):
+        return termios.tcgetattr(self._far)
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        os.close(self._near)
+        os.close(self._far)
+
+    def _read(self, seconds):
+        if not select.select([self._near], [], [], seconds)[0]:
+            return False
+        self.screen += os.read(self._near, 65536).decode(errors="replace")
+        return True
+
+
+@pytest.fixture
+def terminal(home, tmp_path):
+    opened = []
+
+    def start(*arguments, **environment):
+        started = Terminal(arguments, {**home, "CIFAR_TUI_RUNS": str(tmp_path / "runs"), **environment})
+        opened.append(started)
+        return started
+
+    yield start
+    for started in opened:
+        started.close()
+
+
+def summary(tmp_path):
+    [folder] = (tmp_path / "runs").iterdir()
+    return json.loads((folder / "summary.json").read_text())
+
+
+def test_a_terminal_gets_a_bar_with_loss_accuracy_rate_and_time_left(terminal):
+    shown = terminal(*LONG)
+    shown.until("img/s")
+    drawn = [frame for frame in shown.screen.split("\r") if "img/s" in frame][-1]
+    for part in ("%|", "/157000", "<", "loss ", "acc "):
+        assert part in drawn
+    assert len(drawn.splitlines()[0]) <= 80
+    shown.type(b"\x03")
+    assert shown.wait() == 0
+
+
+@pytest.mark.parametrize("environment", [{"TERM": "dumb"}, {"CI": "true"}], ids=str)
+def test_where_a_bar_makes_no_sense_there_are_plain_lines(environment, terminal):
+    shown = terminal(*SHORT, **environment)
+    assert shown.wait() == 0
+    assert "epoch 2/2" in shown.screen
+    assert "img/s" not in shown.screen
+
+
+def test_one_interrupt_stops_after_the_step_and_writes_the_summary(terminal, tmp_path):
+    shown = terminal(*LONG)
+    shown.until("img/s")
+    shown.type(b"\x03")
+    assert shown.wait() == 0
+    assert "stopped after step" in shown.screen
+    assert "Traceback" not in shown.screen
+    written = summary(tmp_path)
+    assert written["state"] == "stopped"
+    assert written["steps"] > 0
+    assert shown.modes() == shown.modes_before
+
+
+def test_a_second_interrupt_ends_at_once(terminal):
+    # One step of this takes seconds, and the first interrupt waits for its end.
+    heavy = ("--model", "resnet18", "--optimizer", "sgd", "data.kind=synthetic", "training.batch_size=256")
+    shown = terminal("--no-tui", *heavy)
+    shown.until("training images")
+    shown.type(b"\x03")
+    shown.until("Ctrl+C again")
+    shown.type(b"\x03")
+    assert shown.wait() == 130
+    assert "Traceback" not in shown.screen
+    assert shown.modes() == shown.modes_before

@@ -1,0 +1,111 @@
+"""Each event has at most one line, and the line says what happened."""
+
+from cifar_core.events import (
+    EpochCompleted,
+    Evaluated,
+    LearningRateChanged,
+    Paused,
+    Preparing,
+    Resumed,
+    RunStarted,
+    StepCompleted,
+    SystemSampled,
+    Warned,
+)
+from cifar_tui.narration import Narrator
+
+STARTED = RunStarted(
+    time=0.0,
+    run_id="r",
+    experiment="mine",
+    model="lenet-notes",
+    parameters=62_006,
+    multiply_adds=1,
+    device="cpu",
+    threads=1,
+    train_images=50_000,
+    val_images=0,
+    test_images=10_000,
+    classes=("a", "b"),
+    epochs=2,
+    batch_size=4,
+    steps_per_epoch=12_500,
+    total_steps=25_000,
+)
+EVALUATED = Evaluated(
+    time=0.0,
+    epoch=1,
+    step=12_500,
+    split="val",
+    loss=1.0,
+    top1=0.482,
+    top5=0.9,
+    class_correct=(1, 1),
+    class_total=(2, 2),
+    confusion=((1, 1), (1, 1)),
+    best=True,
+    seconds=0.5,
+)
+EPOCH = EpochCompleted(
+    time=0.0,
+    epoch=1,
+    step=12_500,
+    loss=1.4771,
+    accuracy=0.466,
+    training_seconds=17.0,
+    evaluation_seconds=0.5,
+    data_seconds=0.5,
+    images_per_second=7648.2,
+)
+
+
+def told(*events):
+    narrator = Narrator()
+    return [narrator.line(event) for event in events]
+
+
+def test_the_start_tells_what_is_trained_on_what():
+    assert told(STARTED) == [
+        "mine: lenet-notes, 62,006 parameters, on cpu; 50,000 training images, 2 epochs, 25,000 steps"
+    ]
+
+
+def test_an_epoch_tells_its_figures_and_the_newest_evaluation():
+    assert told(STARTED, EVALUATED, EPOCH)[1:] == [
+        None,
+        "epoch 1/2  step 12,500  loss 1.477  accuracy 46.6 %  val 48.2 % (best)  7,648 images/s  18.0 s",
+    ]
+
+
+def test_figures_that_are_not_there_are_left_out():
+    assert told(EPOCH) == ["epoch 1/0  step 12,500  loss 1.477  accuracy 46.6 %  7,648 images/s  18.0 s"]
+
+
+def test_progress_of_one_preparation_is_told_once():
+    first = Preparing(time=0.0, phase="decode", subject="images", done=1, total=9)
+    later = Preparing(time=0.0, phase="decode", subject="images", done=9, total=9)
+    other = Preparing(time=0.0, phase="download", subject="images")
+    assert told(first, later, other) == ["decode images", None, "download images"]
+
+
+def test_steps_and_samples_are_passed_over():
+    step = StepCompleted(time=0.0, epoch=1, step=1, loss=1.0, accuracy=0.5, learning_rate=0.1)
+    assert told(step, SystemSampled(time=0.0)) == [None, None]
+
+
+def test_what_was_asked_for_is_told_when_it_was_done():
+    assert told(
+        Paused(time=0.0, epoch=1, step=1_000),
+        Resumed(time=0.0, epoch=1, step=1_000),
+        LearningRateChanged(time=0.0, epoch=1, step=1_000, learning_rate=0.05),
+        Warned(time=0.0, code="cache-not-written", message="the disk is full"),
+    ) == [
+        "paused after step 1,000",
+        "resumed after step 1,000",
+        "learning rate 0.05 after step 1,000",
+        "warning: the disk is full",
+    ]
+
+
+def test_foreign_text_is_made_harmless():
+    assert told(Warned(time=0.0, code="cache-not-written", message="\x1b[2J")) == [r"warning: \x1b[2J"]

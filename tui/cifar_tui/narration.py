@@ -1,0 +1,71 @@
+"""The events of a training in words: at most one line for each."""
+
+from __future__ import annotations
+
+from cifar_core.errors import printable
+from cifar_core.events import (
+    AnyEvent,
+    EpochCompleted,
+    Evaluated,
+    LearningRateChanged,
+    Paused,
+    Preparing,
+    Resumed,
+    RunStarted,
+    Warned,
+)
+
+
+class Narrator:
+    """Tells a training from its events; remembers what an epoch's line needs of earlier ones."""
+
+    def __init__(self) -> None:
+        self._epochs = 0
+        self._preparing = ("", "")
+        self._evaluated: Evaluated | None = None
+
+    def line(self, event: AnyEvent) -> str | None:
+        """Return the printable line for an event; None for those without one, single steps above all."""
+        sentence = self._sentence(event)
+        return None if sentence is None else printable(sentence)
+
+    def _sentence(self, event: AnyEvent) -> str | None:
+        match event:
+            case Preparing() if (event.phase, event.subject) != self._preparing:
+                self._preparing = (event.phase, event.subject)
+                return f"{event.phase} {event.subject}"
+            case RunStarted():
+                self._epochs = event.epochs
+                return _started(event)
+            case Evaluated():
+                self._evaluated = event
+            case EpochCompleted():
+                return _epoch(event, self._evaluated, self._epochs)
+            case Warned():
+                return f"warning: {event.message}"
+            case Paused():
+                return f"paused after step {event.step:,}"
+            case Resumed():
+                return f"resumed after step {event.step:,}"
+            case LearningRateChanged():
+                return f"learning rate {event.learning_rate:g} after step {event.step:,}"
+        return None
+
+
+def _started(event: RunStarted) -> str:
+    return (
+        f"{event.experiment}: {event.model}, {event.parameters:,} parameters, on {event.device}; "
+        f"{event.train_images:,} training images, {event.epochs} epochs, {event.total_steps:,} steps"
+    )
+
+
+def _epoch(epoch: EpochCompleted, evaluated: Evaluated | None, epochs: int) -> str:
+    parts = [f"epoch {epoch.epoch}/{epochs}", f"step {epoch.step:,}"]
+    parts.append(f"loss {'-' if epoch.loss is None else f'{epoch.loss:.3f}'}")
+    parts.append(f"accuracy {100 * epoch.accuracy:.1f} %")
+    if evaluated is not None:
+        parts.append(f"{evaluated.split} {100 * evaluated.top1:.1f} %{' (best)' if evaluated.best else ''}")
+    if epoch.images_per_second is not None:
+        parts.append(f"{epoch.images_per_second:,.0f} images/s")
+    parts.append(f"{epoch.training_seconds + epoch.data_seconds + epoch.evaluation_seconds:.1f} s")
+    return "  ".join(parts)
