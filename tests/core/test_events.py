@@ -53,7 +53,9 @@ def test_every_line_names_its_type_and_time(kind):
     assert "time" in kind.__struct_fields__
 
 
-@pytest.mark.parametrize("line", ["", "{", '{"type":"Nothing","time":1}', '{"type":"Paused","time":1,"epoch":"x","step":1}'])
+@pytest.mark.parametrize(
+    "line", ["", "{", '{"type":"Nothing","time":1}', '{"type":"Paused","time":1,"epoch":"x","step":1}']
+)
 def test_a_line_that_is_no_event_is_refused(line):
     with pytest.raises(ValueError, match=r".+"):
         events.from_json(line)
