@@ -92,10 +92,10 @@ def _statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 def _mirrored(images: Tensor, flips: Tensor) -> Tensor:
     """Return the images, those where ``flips`` (bool of shape (B,)) is true mirrored left-right."""
-    # index_select copies whole images at memory speed; torch.where on bytes takes four times as long on a CPU.
-    count = len(images)
-    both = torch.cat((images, images.flip(-1)))
-    return both.index_select(0, torch.arange(count, device=images.device) + count * flips)
+    # Bit by bit, since on a CPU torch.where takes six times as long for bytes: x ^ ((x ^ m) & all ones) is m,
+    # x ^ ((x ^ m) & zero) is x.
+    chosen = (flips * 255).to(torch.uint8).view(-1, 1, 1, 1)
+    return images.flip(-1).bitwise_xor_(images).bitwise_and_(chosen).bitwise_xor_(images)
 
 
 def _cropped(images: Tensor, pad: int, padding: str, generator: torch.Generator) -> Tensor:

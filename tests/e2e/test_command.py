@@ -89,7 +89,7 @@ def test_the_quick_start_learns_more_than_nine_in_ten(cifar_tui):
         (("--no-such-option", "quickstart"), 2, "--no-such-option"),
         (("quickstrt",), 2, "did you mean quickstart"),
         (("quickstart", "training.epochs=zero"), 2, "training.epochs"),
-        (("quickstart", "training.epoch=1"), 2, "did you mean training.epochs"),
+        (("quickstart", "training.epoch=1"), 2, "training.epoch: unknown key; did you mean epochs"),
         (("quickstart", "optimizer.lr=nan"), 2, "optimizer.lr"),
         (("quickstart", "nonsense"), 2, "nonsense"),
         (("quickstart", "--epochs", "many"), 2, "many"),

@@ -44,7 +44,7 @@ def batches(
     block_size = max(1, BLOCK_IMAGES // batch_size) * batch_size
     for number, indices in enumerate(order.split(block_size)):
         clock.enter("data")
-        images = augment(split.images[indices], indices, number)
-        labels = split.labels[indices]
+        images = augment(split.images.index_select(0, indices), indices, number)
+        labels = split.labels.index_select(0, indices)
         clock.enter("training")
         yield from zip(images.split(batch_size), labels.split(batch_size), strict=True)

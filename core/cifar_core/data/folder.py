@@ -1,0 +1,78 @@
+"""Images sorted into folders: train/CLASS/image and test/CLASS/image."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from cifar_core.data.files import Catalogue, ImageFile, look_at
+from cifar_core.data.places import shown
+from cifar_core.data.progress import Progress
+from cifar_core.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from cifar_core.events import Preparing
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
+"""Files that end otherwise are left alone, as are hidden ones and folders inside a class's folder."""
+
+
+def find_in_folders(root: Path) -> Generator[Preparing, None, Catalogue]:
+    """Return the images below ``root/train`` and ``root/test``, by class and then by file name.
+
+    The classes are the sorted names of the folders in ``root/train``. Links are followed.
+
+    Raises:
+        DataError: if a folder is missing or empty, a name holds control characters, a class is only tested,
+            or a file cannot be looked at.
+    """
+    classes = _folders(root / "train")
+    tested = _folders(root / "test")
+    for name in tested:
+        if name not in classes:
+            raise DataError(f"{shown(root / 'test' / name)} is a class without training images: add train/{name}")
+    progress = Progress("verify", shown(root.name), "images")
+    train: list[ImageFile] = []
+    test: list[ImageFile] = []
+    for files, split, names in ((train, "train", classes), (test, "test", tested)):
+        for name in names:
+            yield from progress.at(len(train) + len(test))
+            files.extend(_images(root, f"{split}/{name}", classes.index(name)))
+    progress.total = len(train) + len(test)
+    yield from progress.at(progress.total)
+    return Catalogue(
+        source=f"folder {root.resolve()}", title=shown(root.name), train=train, test=test, classes=tuple(classes)
+    )
+
+
+def _folders(split: Path) -> list[str]:
+    try:
+        with os.scandir(split) as entries:
+            names = sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+    except OSError as error:
+        raise DataError(
+            f"{shown(split)} cannot be read ({error.strerror}): data.root must hold train/CLASS/image "
+            "and test/CLASS/image"
+        ) from error
+    if not names:
+        raise DataError(f"{shown(split)} has no folders: make one for each class, named like it")
+    for name in names:
+        if not name.isprintable():
+            raise DataError(f"{shown(split / name)} is no class name, it holds control characters: rename the folder")
+    return names
+
+
+def _images(root: Path, folder: str, label: int) -> list[ImageFile]:
+    try:
+        with os.scandir(root / folder) as entries:
+            names = sorted(e.name for e in entries if not e.name.startswith(".") and e.name.lower().endswith(SUFFIXES))
+        prefix = str(root)
+        files = [look_at(f"{prefix}/{folder}/{name}", f"{folder}/{name}", label) for name in names]
+    except OSError as error:
+        raise DataError(f"{shown(error.filename)} cannot be read ({error.strerror}): mend or remove it") from error
+    if not files:
+        raise DataError(f"{shown(root / folder)} has no images: add some ({', '.join(SUFFIXES)}) or remove the folder")
+    return files

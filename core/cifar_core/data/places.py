@@ -1,0 +1,49 @@
+"""Where data sets live, and how their names are shown."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
+
+from cifar_core.errors import DataError, printable
+
+if TYPE_CHECKING:
+    from cifar_core.config import Data
+
+
+def data_home() -> Path:
+    """Return the folder that downloads and decoded images go to: $CIFAR_TUI_DATA, else the user's data folder.
+
+    Raises:
+        DataError: if the variable names no possible folder.
+    """
+    named = os.environ.get("CIFAR_TUI_DATA")
+    if named:
+        return _folder(named, "CIFAR_TUI_DATA")
+    return platformdirs.user_data_path("cifar-tui", appauthor=False)
+
+
+def data_root(config: Data) -> Path:
+    """Return the folder that ``config`` takes its images from: ``data.root``, else the data home.
+
+    Raises:
+        DataError: if either names no possible folder.
+    """
+    return data_home() if config.root is None else _folder(config.root, "data.root")
+
+
+def shown(path: str | Path) -> str:
+    """Return a file's name or path fit for one line of a sentence or an event: names are foreign text."""
+    return printable(str(path)).replace("\n", "\\n")
+
+
+def _folder(named: str, setting: str) -> Path:
+    if "\0" in named:
+        raise DataError(f"{setting} names no folder, it holds a NUL character: {shown(named)}")
+    try:
+        return Path(named).expanduser()
+    except RuntimeError as error:
+        raise DataError(f"{setting} names no folder, there is no such user's home: {shown(named)}") from error
