@@ -8,7 +8,8 @@ ratio of a round is a contestant's time for a step over the bare loop's in the s
 over the rounds is reported, with the lowest and the highest. So a machine that slows down for a while
 slows all of them.
 
-The bare loop takes batches that are ready: normalised, augmented, on the device. The engine starts from
+The bare loop takes batches that are ready: normalised, augmented, on the device; once with torch's
+default optimizer and once with the fused one, which the engine uses. The engine starts from
 uint8 images, augments them itself, reports every step, and writes every event to a run folder. The
 DataLoader loops do what tutorials do: PIL images, torchvision's transforms, in 0 or 2 worker processes.
 """
@@ -97,6 +98,7 @@ def compared(case: Case, options: argparse.Namespace) -> Iterator[tuple[str, lis
                 "batch_size": case.batch_size,
                 "threads": case.threads,
                 "device": options.device,
+                "evaluate_every": 1_000_000_000,  # no other contestant evaluates
             },
         }
     )
@@ -106,6 +108,7 @@ def compared(case: Case, options: argparse.Namespace) -> Iterator[tuple[str, lis
     with asyncio.Runner() as runner, contextlib.ExitStack() as ending:
         contestants: dict[str, Segment] = {
             "bare loop, ready batches": bare(case, config, images, device),
+            "the same, fused optimizer": bare(case, config, images, device, fused=True),
             "cifar-tui, events and run folder": engine(config, runner, ending),
             "DataLoader, 0 workers": loader(case, images, device, 0),
             "DataLoader, 2 workers": loader(case, images, device, 2),
@@ -132,10 +135,12 @@ def drawn(config: Config) -> Images:
     return dataset.train
 
 
-def plain_loop(case: Case, device: torch.device, batches: Iterator[tuple[Tensor, Tensor]]) -> Segment:
-    """The loop that everybody writes first."""
+def plain_loop(
+    case: Case, device: torch.device, batches: Iterator[tuple[Tensor, Tensor]], *, fused: bool | None = None
+) -> Segment:
+    """The loop that everybody writes first; ``fused`` is the optimizer's, None for torch's default."""
     model = models.build(Config.model_validate({"model": {"name": case.model}}).model, 10).to(device)
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9, fused=fused)
     criterion = nn.CrossEntropyLoss()
 
     def segment(seconds: float) -> float:
@@ -155,14 +160,14 @@ def plain_loop(case: Case, device: torch.device, batches: Iterator[tuple[Tensor,
     return segment
 
 
-def bare(case: Case, config: Config, images: Images, device: torch.device) -> Segment:
+def bare(case: Case, config: Config, images: Images, device: torch.device, *, fused: bool | None = None) -> Segment:
     """The plain loop over batches that are ready."""
     prepared = augment.prepare(config.augment, images.images, 0)
     indices = torch.arange(READY_BATCHES * case.batch_size) % len(images)
     floats = prepared(images.images[indices], indices, 1, torch.Generator().manual_seed(0)).to(device)
     labels = images.labels[indices].to(device)
     ready = list(zip(floats.split(case.batch_size), labels.split(case.batch_size), strict=True))
-    return plain_loop(case, device, itertools.cycle(ready))
+    return plain_loop(case, device, itertools.cycle(ready), fused=fused)
 
 
 class Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):

@@ -10,6 +10,9 @@ from collections import deque
 from cifar_core.events import AnyEvent
 
 LIMIT = 16_384
+# Events come in bursts. A consumer that began with the first one would take the interpreter from the
+# producer for each of them; one that lets the burst pass takes it once. It also lets other tasks run.
+GATHER_SECONDS = 0.002
 
 
 class Handover:
@@ -55,20 +58,19 @@ class Handover:
 
     async def take(self) -> list[AnyEvent]:
         """Wait for events and return all there are; an empty list when none will follow."""
-        while True:
-            with self._room:
-                if self._events:
-                    taken = list(self._events)
-                    self._events.clear()
-                    self._room.notify_all()
-                    break
-                if self._finished:
-                    return []
-                self._asleep = True
-                self._arrived.clear()
-            await self._arrived.wait()
-        # Lets other tasks of the loop run, however fast events come.
-        await asyncio.sleep(0)
+        while not self._events:
+            if self._finished:
+                return []
+            self._arrived.clear()
+            self._asleep = True
+            # Between the two lines above an event may have come, and woken nobody.
+            if not self._events and not self._finished:
+                await self._arrived.wait()
+        await asyncio.sleep(GATHER_SECONDS)
+        with self._room:
+            taken = list(self._events)
+            self._events.clear()
+            self._room.notify_all()
         return taken
 
     async def finished(self) -> None:

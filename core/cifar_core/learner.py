@@ -62,23 +62,31 @@ class Learner:
             gradient's norm before clipping (scalar) if asked for; all detached, all still on the device.
         """
         self.optimizer.zero_grad(set_to_none=True)
-        parts = zip(images.chunk(self._parts), labels.chunk(self._parts), strict=True)
-        losses_and_logits = [self._backward(part, of, len(part) / len(labels)) for part, of in parts]
+        if self._parts == 1:
+            loss, logits = self._backward(images, labels, 1.0)
+        else:
+            loss, logits = self._backward_in_parts(images, labels)
         norm = self._clip()
         self._scaler.step(self.optimizer)
         self._scaler.update()
-        if self._parts == 1:
-            return *losses_and_logits[0], norm
-        shares, logits = zip(*losses_and_logits, strict=True)
-        return torch.stack(shares).sum(), torch.cat(logits), norm
+        return loss, logits, norm
 
     def _backward(self, images: Tensor, labels: Tensor, share: float) -> tuple[Tensor, Tensor]:
-        """Add the gradient of ``share`` of the mean loss over one part of a batch; the loss, the logits."""
+        """Add the gradient of ``share`` times the mean loss; return that loss and the logits."""
         with self.autocast():
             logits = self.model(images)
-            loss = self.loss(logits, labels) * share if share < 1 else self.loss(logits, labels)
+            loss = self.loss(logits, labels)
+            if share != 1.0:
+                loss = loss * share
         self._scaler.scale(loss).backward()
         return loss.detach(), logits.detach()
+
+    def _backward_in_parts(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The same for a whole batch, with only a part of it in memory at a time."""
+        parts = zip(images.chunk(self._parts), labels.chunk(self._parts), strict=True)
+        done = [self._backward(some, of_them, len(some) / len(images)) for some, of_them in parts]
+        losses, logits = zip(*done, strict=True)
+        return torch.stack(losses).sum(), torch.cat(logits)
 
     def _clip(self) -> Tensor | None:
         if self._clip_norm is None and not self._wants_norm:

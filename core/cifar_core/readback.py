@@ -82,6 +82,11 @@ class Readback:
         if len(block.facts) >= BLOCK_STEPS or time.perf_counter() - block.since >= BLOCK_SECONDS:
             self._send()
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a block is on its way to the host; cheap enough to ask after every step."""
+        return bool(self._sent)
+
     def ready(self) -> Iterator[tuple[StepCompleted, int]]:
         """Yield (event, images in its batch) of each step whose figures can be read without waiting long."""
         while self._sent and (len(self._sent) > 1 or self._sent[0].copied is None or self._sent[0].copied.query()):

@@ -107,7 +107,8 @@ def _train(config: Config, control: Control, run_id: str, clock: Clock, progress
             progress.step += 1
             # Its figures stay on the device until a block of them is worth reading.
             readback.add(progress.epoch, progress.step, rate, loss, logits, labels, norm)
-            yield from epoch.report(readback.ready())
+            if readback.waiting:
+                yield from epoch.report(readback.ready())
             # Evaluation by the step, where that was asked for.
             if training.evaluate_every and progress.step % training.evaluate_every == 0:
                 yield from epoch.report(readback.drain())

@@ -69,6 +69,7 @@ def training_threads():
         ({"loss": "mse"}, 14),
         ({"loss": "nll"}, 14),
         ({"precision": "bf16"}, 14),
+        ({"precision": "fp16", "clip_norm": 1.0}, 14),
         ({"channels_last": True}, 14),
     ],
 )

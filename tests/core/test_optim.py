@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from itertools import pairwise
 
@@ -65,6 +66,32 @@ def test_the_optimizer_has_all_configured_figures(config, kind, figures):
     assert {key: group[key] for key in figures} == figures
     # Nothing that can be configured is left out above.
     assert set(figures) == set(type(config).model_fields) - {"name"}
+
+
+@pytest.mark.parametrize(
+    ("config", "plain"),
+    [
+        (
+            Sgd(lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
+            lambda parameters: optim.SGD(parameters, 0.1, 0.9, nesterov=True, weight_decay=0.01, fused=False),
+        ),
+        (Adam(lr=0.1), lambda parameters: optim.Adam(parameters, 0.1, fused=False)),
+        (AdamW(lr=0.1), lambda parameters: optim.AdamW(parameters, 0.1, fused=False)),
+    ],
+    ids=["sgd", "adam", "adamw"],
+)
+def test_updates_in_one_pass_equal_those_of_one_pass_for_each_operation(config, plain):
+    torch.manual_seed(0)
+    ours = nn.Linear(20, 10)
+    theirs = copy.deepcopy(ours)
+    optimizers = build(config, ours), plain(theirs.parameters())
+    for _ in range(5):
+        images = torch.randn(4, 20)
+        for model, optimizer in zip((ours, theirs), optimizers, strict=True):
+            optimizer.zero_grad()
+            model(images).square().sum().backward()
+            optimizer.step()
+        torch.testing.assert_close(ours.weight, theirs.weight, rtol=1e-5, atol=1e-6)
 
 
 def test_frozen_parameters_are_left_to_themselves():
