@@ -27,10 +27,10 @@ class TrainingError(CifarError):
     exit_code = 4
 
 
-def printable(text: str) -> str:
-    r"""Return ``text`` with every character that could steer a terminal shown as an escape (``\x1b``).
+def printable(foreign: object) -> str:
+    r"""Return the text of ``foreign`` on one line, every character that could steer a terminal escaped (``\x1b``).
 
-    File names, class names and TOML values are foreign text: a name may hold an escape sequence that
-    would retitle the window or worse. Line feeds stay, since errors may have a line for every fault.
+    File names, class names and TOML values are foreign: a name may hold an escape sequence that would
+    retitle the window or worse.
     """
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(foreign))

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from cifar_core.config import Config, Section
-from cifar_core.wording import LONGEST, dotted, inline, shown
+from cifar_core.errors import printable
+from cifar_core.wording import LONGEST, dotted, shown
 
 _NUMBER = re.compile(r"[+-]?(\d{1,20}\.?\d{0,20}|\.\d{1,20})([eE][+-]?\d{1,2})?")
 _FORMS = {"training.device": "auto, cpu, cuda, cuda:N (N a number) or mps"}
@@ -79,7 +80,7 @@ def _sentence(details: Mapping[str, Any], tree: Mapping[str, object]) -> tuple[s
         case "literal_error":
             return key, _one_of(re.findall(r"'([^']*)'", context["expected"]), value)
         case "value_error":
-            text = inline(context["error"])
+            text = printable(context["error"])
             named, colon, rest = text.partition(": ")
             return (f"{section}.{named}", rest) if colon else (key, text)
         case "string_pattern_mismatch":
@@ -93,7 +94,7 @@ def _sentence(details: Mapping[str, Any], tree: Mapping[str, object]) -> tuple[s
             return key, f"{_length(context, 'item')}, not {len(value)}"
         case _ if kind in _WANTED:
             return key, f"{_WANTED[kind].format(**context)}, not {shown(value)}{_reading(path, kind, value)}"
-    return key, inline(details["msg"])
+    return key, printable(details["msg"])
 
 
 def _reading(path: tuple[Any, ...], kind: str, value: object) -> str:

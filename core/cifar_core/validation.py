@@ -10,9 +10,9 @@ import tomli
 from pydantic import ValidationError
 
 from cifar_core.config import Config
-from cifar_core.errors import ConfigError
+from cifar_core.errors import ConfigError, printable
 from cifar_core.faults import UNIONS, Fault, explained
-from cifar_core.wording import dotted, inline, shown
+from cifar_core.wording import dotted, shown
 
 _KEY = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _PLACE_IN_LIST = re.compile(r"\[\d+\]$")
@@ -44,7 +44,7 @@ def parse(tree: Mapping[str, object], where: Callable[[str], str] = _nowhere) ->
     for fault in faults[:_MOST_FAULTS]:
         origin = where(_PLACE_IN_LIST.sub("", fault.key)) or where(fault.key.partition(".")[0])
         key = f"{fault.key}: " if fault.key else ""
-        lines.append(f"{inline(origin)}: {key}{fault.text}" if origin else f"{key}{fault.text}")
+        lines.append(f"{printable(origin)}: {key}{fault.text}" if origin else f"{key}{fault.text}")
     if len(faults) > _MOST_FAULTS:
         lines.append(f"and {len(faults) - _MOST_FAULTS} more faults")
     raise ConfigError("\n".join(lines))
@@ -125,7 +125,7 @@ def _value(key: str, word: str) -> object:
         tree = tomli.loads(f"value = {word}")
     except tomli.TOMLDecodeError as error:
         if word[:1] in ("[", '"', "'"):
-            raise ConfigError(f"command line: {key}: {shown(word)} is not valid TOML: {inline(error)}") from None
+            raise ConfigError(f"command line: {key}: {shown(word)} is not valid TOML: {printable(error)}") from None
         return word
     except RecursionError:
         raise ConfigError(f"command line: {key}: {shown(word)} is nested too deeply") from None

@@ -12,11 +12,6 @@ LONGEST = 40
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def inline(foreign: object) -> str:
-    """Return the text of a path, an error or whatever else is not ours, printable and on one line."""
-    return printable(str(foreign)).replace("\n", "\\n")
-
-
 def shown(value: object) -> str:
     """Return a foreign value as a short piece of a sentence."""
     if isinstance(value, bool):
@@ -25,7 +20,7 @@ def shown(value: object) -> str:
         digits = int(value.bit_length() * 0.30103) + 1
         return str(value) if digits <= 20 else f"one of about {digits} digits"
     if isinstance(value, str):
-        return f"'{inline(_short(value))}'"
+        return f"'{printable(_short(value))}'"
     if isinstance(value, Mapping):
         return "a table"
     if isinstance(value, list | tuple):
@@ -45,6 +40,6 @@ def dotted(path: Iterable[object]) -> str:
             key += f"[{part}]"
             continue
         name = part if isinstance(part, str) else shown(part)
-        name = name if _PLAIN_KEY.fullmatch(name) and len(name) <= 2 * LONGEST else f'"{inline(_short(name))}"'
+        name = name if _PLAIN_KEY.fullmatch(name) and len(name) <= 2 * LONGEST else f'"{printable(_short(name))}"'
         key += f".{name}" if key else name
     return key

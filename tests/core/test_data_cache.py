@@ -10,22 +10,13 @@ import threading
 import numpy as np
 import pytest
 import torch
+from generators import finished
 from PIL import Image
 
 from cifar_core.config import Data
 from cifar_core.data import cache, decode, progress
 from cifar_core.data.load import load
 from cifar_core.events import Warned
-
-
-def finished(work):
-    """The events of a generator, and what it returns."""
-    events = []
-    while True:
-        try:
-            events.append(next(work))
-        except StopIteration as end:
-            return events, end.value
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from generators import finished
 
 from cifar_core.config import Data
 from cifar_core.data import archive
@@ -22,16 +23,6 @@ from cifar_core.errors import DataError
 
 NAMES = [f"class {i}" for i in range(10)]
 FILES = (*CIFAR10.train, *CIFAR10.test)
-
-
-def finished(work):
-    """The events of a generator, and what it returns."""
-    events = []
-    while True:
-        try:
-            events.append(next(work))
-        except StopIteration as end:
-            return events, end.value
 
 
 def contents(per_file: int = 4) -> dict[str, bytes]:

@@ -7,22 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from generators import finished
 from PIL import Image
 
 from cifar_core.config import Data
 from cifar_core.data.folder import SUFFIXES, find_in_folders
 from cifar_core.data.load import load
 from cifar_core.errors import DataError
-
-
-def finished(work):
-    """The events of a generator, and what it returns."""
-    events = []
-    while True:
-        try:
-            events.append(next(work))
-        except StopIteration as end:
-            return events, end.value
 
 
 def found(root):

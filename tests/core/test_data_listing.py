@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from generators import finished
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -11,16 +12,6 @@ from cifar_core.config import Data
 from cifar_core.data.listing import MAX_CLASSES, find_in_lists, parse
 from cifar_core.data.load import load
 from cifar_core.errors import DataError
-
-
-def finished(work):
-    """The events of a generator, and what it returns."""
-    events = []
-    while True:
-        try:
-            events.append(next(work))
-        except StopIteration as end:
-            return events, end.value
 
 
 def parsed(text, classes=10):

@@ -9,22 +9,13 @@ from pathlib import Path
 import platformdirs
 import pytest
 import torch
+from generators import finished
 
 from cifar_core.config import Data
 from cifar_core.data import places, progress
 from cifar_core.data.load import load
 from cifar_core.errors import DataError
 from cifar_core.events import from_json, to_json
-
-
-def finished(work):
-    """The events of a generator, and what it returns."""
-    events = []
-    while True:
-        try:
-            events.append(next(work))
-        except StopIteration as end:
-            return events, end.value
 
 
 def test_limit_comes_first_and_validation_is_held_out_of_what_is_left():

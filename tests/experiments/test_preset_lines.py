@@ -66,12 +66,13 @@ def test_an_empty_text_has_no_lines():
     assert key_lines("") == key_lines("\n# only this") == {}
 
 
-def has(tree, path):
+def has(tree, path, *, but_table=False):
+    """Whether the document has the key; ``but_table`` asks for one that is no table."""
     for part in path:
         if not isinstance(tree, dict) or part not in tree:
             return False
         tree = tree[part]
-    return True
+    return not (but_table and isinstance(tree, dict))
 
 
 def parsed(text):
@@ -82,12 +83,20 @@ def parsed(text):
 
 
 def assert_every_line_is_right(text):
-    """The lines before a key's make a document without it, and the shortest longer document has it."""
+    """The lines before a key's make a document without it, and the shortest longer document has it.
+
+    Only a table may be there before its own header: ``[t.u]`` makes ``t`` too.
+    """
     lines = text.split("\n")
     for path, number in key_lines(text).items():
-        assert not has(parsed("\n".join(lines[: number - 1])), path)
+        assert not has(parsed("\n".join(lines[: number - 1])), path, but_table=True)
         longer = (parsed("\n".join(lines[:end])) for end in range(number, len(lines) + 1))
         assert has(next(tree for tree in longer if tree is not None), path)
+
+
+def test_a_table_named_before_its_own_header_has_the_headers_line():
+    assert key_lines("[t.u]\n[t]")[("t",)] == 2
+    assert_every_line_is_right("[t.u]\n[t]")
 
 
 def test_the_lines_of_the_text_above_are_right():

@@ -82,6 +82,7 @@ def captured(log: Path) -> Iterator[tuple[Outlet, Outlet]]:
         yield outlets[0], outlets[1]
 
 
-def say(sentence: str) -> None:
-    """Write one sentence for the user to standard error, foreign text made harmless."""
-    print(f"cifar-tui: {printable(sentence)}", file=sys.stderr)  # noqa: T201, this is the one place that does
+def say(sentences: str) -> None:
+    """Write sentences for the user, one a line, to standard error; foreign text in them is made harmless."""
+    for sentence in sentences.splitlines():
+        print(f"cifar-tui: {printable(sentence)}", file=sys.stderr)  # noqa: T201, this is the one place that does

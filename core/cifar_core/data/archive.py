@@ -9,13 +9,9 @@ import hashlib
 import io
 import tarfile
 import zlib
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from cifar_core.data.places import shown
-from cifar_core.errors import DataError
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from cifar_core.errors import DataError, printable
 
 MAX_ARCHIVE = 512 * 2**20
 """Bytes that an archive may have, packed and unpacked; the official ones have under 190 million."""
@@ -40,10 +36,10 @@ def read_members(path: Path, names: tuple[str, ...], sha256: str | None) -> dict
     with path.open("rb") as file:
         packed = file.read(MAX_ARCHIVE + 1)
     if len(packed) > MAX_ARCHIVE:
-        raise DataError(f"{shown(path)} is no official archive: it is larger than {MAX_ARCHIVE} bytes")
+        raise DataError(f"{printable(path)} is no official archive: it is larger than {MAX_ARCHIVE} bytes")
     if sha256 is not None and hashlib.sha256(packed).hexdigest() != sha256:
         raise DataError(
-            f"{shown(path)} differs from the official archive (SHA-256 {sha256}): delete it to have it downloaded "
+            f"{printable(path)} differs from the official archive (SHA-256 {sha256}): delete it to have it downloaded "
             "again, or set data.verify=false if it was changed on purpose"
         )
     unpacker = zlib.decompressobj(wbits=31)  # 31: a gzip header, and its checksum checked at the end
@@ -52,7 +48,7 @@ def read_members(path: Path, names: tuple[str, ...], sha256: str | None) -> dict
     except zlib.error as error:
         raise _damaged(path, "it does not unpack") from error
     if unpacker.unconsumed_tail:
-        raise DataError(f"{shown(path)} is no official archive: it unpacks to more than {MAX_ARCHIVE} bytes")
+        raise DataError(f"{printable(path)} is no official archive: it unpacks to more than {MAX_ARCHIVE} bytes")
     if not unpacker.eof:
         raise _damaged(path, "its end is missing")
     try:
@@ -71,7 +67,9 @@ def _contents(path: Path, unpacked: bytes, names: tuple[str, ...]) -> dict[str, 
         for member in tar:
             # A sparse member may declare more than the archive holds, and would be filled up with zeros.
             if member.size > MAX_MEMBER or member.issparse():
-                raise DataError(f"{shown(path)} is no official archive: its member {shown(member.name)} is too large")
+                raise DataError(
+                    f"{printable(path)} is no official archive: its member {printable(member.name)} is too large"
+                )
             if member.name not in names or not member.isreg():
                 continue
             content = tar.extractfile(member)
@@ -81,4 +79,4 @@ def _contents(path: Path, unpacked: bytes, names: tuple[str, ...]) -> dict[str, 
 
 
 def _damaged(path: Path, how: str) -> DataError:
-    return DataError(f"{shown(path)} is damaged, {how}: delete it to have it downloaded again")
+    return DataError(f"{printable(path)} is damaged, {how}: delete it to have it downloaded again")

@@ -16,24 +16,19 @@ import json
 import shutil
 import tempfile
 import time
+from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import PIL
 
 from cifar_core.data.dataset import SIDE, Dataset, Images, from_arrays
 from cifar_core.data.decode import decode
-from cifar_core.data.places import data_home, shown
-from cifar_core.events import Warned
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
-    import numpy.typing as npt
-
-    from cifar_core.data.files import Catalogue, ImageFile
-    from cifar_core.events import Preparing
+from cifar_core.data.files import Catalogue, ImageFile
+from cifar_core.data.places import data_home
+from cifar_core.errors import printable
+from cifar_core.events import Preparing, Warned
 
 VERSION = 1
 """Of an entry's layout and of what is done to images between file and array."""
@@ -63,7 +58,7 @@ def read_images(catalogue: Catalogue) -> Generator[Preparing | Warned, None, Dat
             yield Warned(
                 time=time.time(),
                 code="cache-not-written",
-                message=f"decoded images could not be kept in {shown(entry.parent)} "
+                message=f"decoded images could not be kept in {printable(entry.parent)} "
                 f"({error.strerror or error}): the next start decodes them again",
             )
     count = len(catalogue.train)

@@ -8,24 +8,20 @@ Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009; https
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 
+from cifar_core.config import Data
 from cifar_core.data import archive, pickles
 from cifar_core.data.dataset import Dataset, Images, from_arrays
 from cifar_core.data.download import download
-from cifar_core.data.places import data_root, shown
+from cifar_core.data.places import data_root
 from cifar_core.data.progress import Progress
-from cifar_core.errors import DataError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
-    from pathlib import Path
-
-    from cifar_core.config import Data
-    from cifar_core.events import Preparing
+from cifar_core.errors import DataError, printable
+from cifar_core.events import Preparing
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +116,16 @@ def read_cifar(release: Release, config: Data) -> Generator[Preparing, None, Dat
 def _dataset(release: Release, where: Path, read: Callable[[str], bytes]) -> Generator[Preparing, None, Dataset]:
     """Return what ``read`` gives for each of the release's files; ``where`` is what holds them."""
     batches = (*release.train, *release.test)
-    progress = Progress("verify", shown(where.name), "", total=1 + len(batches))
+    progress = Progress("verify", printable(where.name), "", total=1 + len(batches))
     yield from progress.at(0)
-    classes = pickles.read_names(read(release.meta), shown(where / release.meta), release.names_key, release.classes)
+    classes = pickles.read_names(
+        read(release.meta), printable(where / release.meta), release.names_key, release.classes
+    )
     images, labels = {}, {}
     for done, name in enumerate(batches, start=1):
         yield from progress.at(done)
         images[name], labels[name] = pickles.read_batch(
-            read(name), shown(where / name), release.labels_key, release.classes
+            read(name), printable(where / name), release.labels_key, release.classes
         )
     yield from progress.at(1 + len(batches))
 
@@ -141,11 +139,11 @@ def _from_folder(release: Release, folder: Path, verify: bool) -> Callable[[str]
     def read(name: str) -> bytes:
         path = folder / name
         if not path.is_file():
-            raise DataError(f"{shown(path)} is missing: unpack {release.archive} again, or remove that folder")
+            raise DataError(f"{printable(path)} is missing: unpack {release.archive} again, or remove that folder")
         raw = path.read_bytes()
         if verify and hashlib.md5(raw, usedforsecurity=False).hexdigest() != release.md5[name]:
             raise DataError(
-                f"{shown(path)} differs from the official file (MD5 {release.md5[name]}): unpack {release.archive} "
+                f"{printable(path)} differs from the official file (MD5 {release.md5[name]}): unpack {release.archive} "
                 "again, or set data.verify=false if its images were re-encoded on purpose"
             )
         return raw

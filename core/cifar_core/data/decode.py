@@ -5,24 +5,18 @@ from __future__ import annotations
 import io
 import os
 import threading
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from cifar_core.data.dataset import SIDE
-from cifar_core.data.places import shown
+from cifar_core.data.files import ImageFile
 from cifar_core.data.progress import INTERVAL, Progress
-from cifar_core.errors import DataError
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
-
-    import numpy.typing as npt
-
-    from cifar_core.data.files import ImageFile
-    from cifar_core.events import Preparing
+from cifar_core.errors import DataError, printable
+from cifar_core.events import Preparing
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 """Pillow's readers that are let at the files; it has others that start programs (EPS) or open further files."""
@@ -100,8 +94,8 @@ def _pixels(file: ImageFile) -> npt.NDArray[np.uint8]:
             return np.frombuffer(image.tobytes(), dtype=np.uint8).reshape(SIDE, SIDE, 3).transpose(2, 0, 1)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(
-            f"{shown(file.path)} claims more than {MAX_PIXELS} pixels: make it smaller or remove it"
+            f"{printable(file.path)} claims more than {MAX_PIXELS} pixels: make it smaller or remove it"
         ) from error
     except Exception as error:  # Pillow's readers raise nearly anything when a file is damaged
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is damaged or no image"
-        raise DataError(f"{shown(file.path)} cannot be decoded ({reason}): mend or remove it") from error
+        raise DataError(f"{printable(file.path)} cannot be decoded ({reason}): mend or remove it") from error

@@ -11,21 +11,17 @@ import hashlib
 import os
 import time
 import urllib.request
+from collections.abc import Generator, Sequence
 from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
 from cifar_core.data.archive import MAX_ARCHIVE
-from cifar_core.data.places import shown
 from cifar_core.data.progress import Progress
-from cifar_core.errors import DataError
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
-
-    from cifar_core.events import Preparing
+from cifar_core.errors import DataError, printable
+from cifar_core.events import Preparing
 
 TIMEOUT = 15.0
 """Seconds without an answer after which an address is given up; closing a download may take as long."""
@@ -65,7 +61,7 @@ def download(addresses: Sequence[str], target: Path, sha256: str | None) -> Gene
             file.close()
     except OSError as error:
         raise DataError(
-            f"{shown(target)} cannot be written ({error.strerror or error}): free some space or choose another "
+            f"{printable(target)} cannot be written ({error.strerror or error}): free some space or choose another "
             "folder with data.root or CIFAR_TUI_DATA"
         ) from error
 
@@ -77,12 +73,12 @@ def _refuse_other_schemes(address: str) -> None:
     except ValueError:
         valid = False
     if not valid:
-        raise DataError(f"data.mirrors: {shown(address)} is no address that starts with https:// or http://")
+        raise DataError(f"data.mirrors: {printable(address)} is no address that starts with https:// or http://")
 
 
 def _claim(part: Path) -> Generator[Preparing, None, BinaryIO]:
     """Open ``part`` for appending and lock it, once no other process has it."""
-    progress = Progress("download", shown(part.stem), "B")
+    progress = Progress("download", printable(part.stem), "B")
     while True:
         file = part.open("ab", buffering=0)
         try:
@@ -127,7 +123,7 @@ def _first_that_works(
                 break
     raise DataError(
         f"{name} could not be downloaded ({'; '.join(reasons)}): check the network, or put the file into "
-        f"{shown(Path(file.name).parent)} yourself, or use data.kind=synthetic, which needs no files"
+        f"{printable(Path(file.name).parent)} yourself, or use data.kind=synthetic, which needs no files"
     )
 
 
@@ -220,4 +216,4 @@ def _is_right(file: BinaryIO, name: str, sha256: str) -> Generator[Preparing, No
 def _briefly(error: Exception) -> str:
     reason = error.reason if isinstance(error, URLError) else error
     text = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
-    return shown(text)[:100]
+    return printable(text)[:100]

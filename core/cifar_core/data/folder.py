@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Generator
+from pathlib import Path
 
 from cifar_core.data.files import Catalogue, ImageFile, look_at
-from cifar_core.data.places import shown
 from cifar_core.data.progress import Progress
-from cifar_core.errors import DataError
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-    from pathlib import Path
-
-    from cifar_core.events import Preparing
+from cifar_core.errors import DataError, printable
+from cifar_core.events import Preparing
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
 """Files that end otherwise are left alone, as are hidden ones and folders inside a class's folder."""
@@ -33,8 +28,8 @@ def find_in_folders(root: Path) -> Generator[Preparing, None, Catalogue]:
     tested = _folders(root / "test")
     for name in tested:
         if name not in classes:
-            raise DataError(f"{shown(root / 'test' / name)} is a class without training images: add train/{name}")
-    progress = Progress("verify", shown(root.name), "images")
+            raise DataError(f"{printable(root / 'test' / name)} is a class without training images: add train/{name}")
+    progress = Progress("verify", printable(root.name), "images")
     train: list[ImageFile] = []
     test: list[ImageFile] = []
     for files, split, names in ((train, "train", classes), (test, "test", tested)):
@@ -44,7 +39,7 @@ def find_in_folders(root: Path) -> Generator[Preparing, None, Catalogue]:
     progress.total = len(train) + len(test)
     yield from progress.at(progress.total)
     return Catalogue(
-        source=f"folder {root.resolve()}", title=shown(root.name), train=train, test=test, classes=tuple(classes)
+        source=f"folder {root.resolve()}", title=printable(root.name), train=train, test=test, classes=tuple(classes)
     )
 
 
@@ -54,14 +49,16 @@ def _folders(split: Path) -> list[str]:
             names = sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
     except OSError as error:
         raise DataError(
-            f"{shown(split)} cannot be read ({error.strerror}): data.root must hold train/CLASS/image "
+            f"{printable(split)} cannot be read ({error.strerror}): data.root must hold train/CLASS/image "
             "and test/CLASS/image"
         ) from error
     if not names:
-        raise DataError(f"{shown(split)} has no folders: make one for each class, named like it")
+        raise DataError(f"{printable(split)} has no folders: make one for each class, named like it")
     for name in names:
         if not name.isprintable():
-            raise DataError(f"{shown(split / name)} is no class name, it holds control characters: rename the folder")
+            raise DataError(
+                f"{printable(split / name)} is no class name, it holds control characters: rename the folder"
+            )
     return names
 
 
@@ -72,7 +69,9 @@ def _images(root: Path, folder: str, label: int) -> list[ImageFile]:
         prefix = str(root)
         files = [look_at(f"{prefix}/{folder}/{name}", f"{folder}/{name}", label) for name in names]
     except OSError as error:
-        raise DataError(f"{shown(error.filename)} cannot be read ({error.strerror}): mend or remove it") from error
+        raise DataError(f"{printable(error.filename)} cannot be read ({error.strerror}): mend or remove it") from error
     if not files:
-        raise DataError(f"{shown(root / folder)} has no images: add some ({', '.join(SUFFIXES)}) or remove the folder")
+        raise DataError(
+            f"{printable(root / folder)} has no images: add some ({', '.join(SUFFIXES)}) or remove the folder"
+        )
     return files

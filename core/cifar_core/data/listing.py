@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import NamedTuple
 
 from cifar_core.data.files import Catalogue, ImageFile, look_at
-from cifar_core.data.places import shown
 from cifar_core.data.progress import Progress
-from cifar_core.errors import DataError
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
-    from pathlib import Path
-
-    from cifar_core.events import Preparing
+from cifar_core.errors import DataError, printable
+from cifar_core.events import Preparing
 
 MAX_CLASSES = 10_000
 """More than any image data set of this kind has; a larger label is a mistake."""
@@ -55,7 +51,7 @@ def parse(text: str, where: str, classes: int) -> Iterator[Line]:
         if match is None:
             raise DataError(f"{where}, line {number}: has no label; write a path, a space and the label")
         if not _NUMBER.fullmatch(match["label"]):
-            raise DataError(f"{where}, line {number}: the label {shown(match['label'])!r} is not a whole number")
+            raise DataError(f"{where}, line {number}: the label {printable(match['label'])!r} is not a whole number")
         label = int(match["label"])
         if label >= classes:
             raise DataError(f"{where}, line {number}: the label {label} is not in 0 to {classes - 1}")
@@ -76,13 +72,13 @@ def find_in_lists(root: Path, train_list: str, test_list: str) -> Generator[Prep
     if names is None:
         names = tuple(str(label) for label in range(1 + max(line.label for line in train)))
     test = _parsed(root / test_list, len(names))
-    progress = Progress("verify", shown(root.name), "images", total=len(train) + len(test))
+    progress = Progress("verify", printable(root.name), "images", total=len(train) + len(test))
     train_files = yield from _found(root / train_list, train, progress, 0)
     test_files = yield from _found(root / test_list, test, progress, len(train))
     yield from progress.at(len(train) + len(test))
     return Catalogue(
         source=f"lists {(root / train_list).resolve()} {(root / test_list).resolve()}",
-        title=shown(root.name),
+        title=printable(root.name),
         train=train_files,
         test=test_files,
         classes=names,
@@ -90,9 +86,9 @@ def find_in_lists(root: Path, train_list: str, test_list: str) -> Generator[Prep
 
 
 def _parsed(path: Path, classes: int) -> list[Line]:
-    lines = list(parse(_text(path), shown(path), classes))
+    lines = list(parse(_text(path), printable(path), classes))
     if not lines:
-        raise DataError(f"{shown(path)} names no image: write lines of a path and a label")
+        raise DataError(f"{printable(path)} names no image: write lines of a path and a label")
     return lines
 
 
@@ -109,7 +105,8 @@ def _found(
             files.append(look_at(place, line.path, line.label))
         except OSError as error:
             raise DataError(
-                f"{shown(path)}, line {line.number}: the image {shown(line.path)} cannot be read ({error.strerror})"
+                f"{printable(path)}, line {line.number}: "
+                f"the image {printable(line.path)} cannot be read ({error.strerror})"
             ) from error
     return files
 
@@ -120,9 +117,9 @@ def _class_names(path: Path) -> tuple[str, ...] | None:
     names = tuple(name for line in _text(path).split("\n") if (name := line.strip()))
     for name in names:
         if not name.isprintable():
-            raise DataError(f"{shown(path)}: the class name {shown(name)} holds control characters; rename it")
+            raise DataError(f"{printable(path)}: the class name {printable(name)} holds control characters; rename it")
     if not names or len(set(names)) < len(names):
-        raise DataError(f"{shown(path)} must name each class once, one a line, in the order of the labels")
+        raise DataError(f"{printable(path)} must name each class once, one a line, in the order of the labels")
     return names
 
 
@@ -131,7 +128,7 @@ def _text(path: Path) -> str:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise DataError(f"{shown(path)} cannot be read ({reason}): give a text file, one entry a line") from error
+        raise DataError(f"{printable(path)} cannot be read ({reason}): give a text file, one entry a line") from error
     if "\0" in text:
-        raise DataError(f"{shown(path)} cannot be read (it is binary): give a text file, one entry a line")
+        raise DataError(f"{printable(path)} cannot be read (it is binary): give a text file, one entry a line")
     return text

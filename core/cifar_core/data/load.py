@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from collections.abc import Generator
 
+from cifar_core.config import Data
 from cifar_core.data import splits, synthetic
 from cifar_core.data.cache import read_images
 from cifar_core.data.cifar import CIFAR10, CIFAR100, read_cifar
+from cifar_core.data.dataset import Dataset
 from cifar_core.data.folder import find_in_folders
 from cifar_core.data.listing import find_in_lists
-from cifar_core.data.places import data_root, shown
-from cifar_core.errors import DataError
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
-    from cifar_core.config import Data
-    from cifar_core.data.dataset import Dataset
-    from cifar_core.events import Preparing, Warned
+from cifar_core.data.places import data_root
+from cifar_core.errors import DataError, printable
+from cifar_core.events import Preparing, Warned
 
 
 def load(config: Data, seed: int) -> Generator[Preparing | Warned, None, Dataset]:
@@ -38,7 +34,7 @@ def load(config: Data, seed: int) -> Generator[Preparing | Warned, None, Dataset
     try:
         dataset = yield from _read(config)
     except OSError as error:
-        where = f"{shown(error.filename)} cannot be read" if error.filename else "the images cannot be read"
+        where = f"{printable(error.filename)} cannot be read" if error.filename else "the images cannot be read"
         raise DataError(f"{where} ({error.strerror or error}): mend that or choose another data.root") from error
     train, val = dataset.train, None
     if config.limit is not None:

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import io
 import pickle
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from cifar_core.data.dataset import SIDE
 from cifar_core.errors import DataError, printable
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import numpy.typing as npt
 
 VALUES = 3 * SIDE * SIDE
 """Bytes of one image: its red, green and blue planes, row by row."""

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import platformdirs
 
+from cifar_core.config import Data
 from cifar_core.errors import DataError, printable
-
-if TYPE_CHECKING:
-    from cifar_core.config import Data
 
 
 def data_home() -> Path:
@@ -35,15 +32,10 @@ def data_root(config: Data) -> Path:
     return data_home() if config.root is None else _folder(config.root, "data.root")
 
 
-def shown(path: str | Path) -> str:
-    """Return a file's name or path fit for one line of a sentence or an event: names are foreign text."""
-    return printable(str(path)).replace("\n", "\\n")
-
-
 def _folder(named: str, setting: str) -> Path:
     if "\0" in named:
-        raise DataError(f"{setting} names no folder, it holds a NUL character: {shown(named)}")
+        raise DataError(f"{setting} names no folder, it holds a NUL character: {printable(named)}")
     try:
         return Path(named).expanduser()
     except RuntimeError as error:
-        raise DataError(f"{setting} names no folder, there is no such user's home: {shown(named)}") from error
+        raise DataError(f"{setting} names no folder, there is no such user's home: {printable(named)}") from error

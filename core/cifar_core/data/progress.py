@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from cifar_core.events import Preparing
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 INTERVAL = 0.1
 """Seconds between two events of one piece of work."""

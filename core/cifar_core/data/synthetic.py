@@ -7,15 +7,12 @@ same ones: they do not depend on ``training.seed``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
 from cifar_core.data.dataset import SIDE, Dataset, Images, from_arrays
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 CLASSES = ("disc", "ring", "square", "frame", "triangle", "plus", "cross", "rows", "columns", "checkers")
 TRAIN_IMAGES = 10_000

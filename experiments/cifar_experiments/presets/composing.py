@@ -8,8 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from cifar_core.errors import ConfigError
-from cifar_core.wording import dotted, inline, shown
+from cifar_core.errors import ConfigError, printable
+from cifar_core.wording import dotted, shown
 from cifar_experiments.presets.files import Kind, Preset, load
 from cifar_experiments.presets.layers import COMMAND_LINE, DEFAULT, Key, Layers, PresetFile, Source
 from cifar_experiments.presets.toml import leaves, toml_value
@@ -114,7 +114,7 @@ def compose_preset(
 
 
 def _lay_experiment(layers: Layers, preset: Preset, chosen: Mapping[str, str]) -> None:
-    file = PresetFile(preset, f"experiment {inline(preset.name)}")
+    file = PresetFile(preset, f"experiment {printable(preset.name)}")
     layers.put(("name",), preset.name[:100], file.source(()))
     # Optimizers come before the schedule that takes the place of the one that their preset suggests.
     for section in sorted(preset.tree.keys() - chosen.keys(), key=lambda section: section not in SECTIONS):

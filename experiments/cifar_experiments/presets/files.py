@@ -13,8 +13,8 @@ from typing import Literal, get_args
 import tomli
 from platformdirs import user_config_path
 
-from cifar_core.errors import ConfigError
-from cifar_core.wording import inline, shown
+from cifar_core.errors import ConfigError, printable
+from cifar_core.wording import shown
 from cifar_experiments.atomic import replace_file
 
 Kind = Literal["models", "augments", "optimizers", "experiments"]
@@ -76,7 +76,7 @@ def find(kind: Kind, name: str, beside: Path | None = None) -> Path:
     if name.endswith(".toml") or "/" in name or os.sep in name:
         path = (beside or Path()) / name
         if not os.path.lexists(path):
-            raise ConfigError(f"{inline(path)}: there is no such {word} file")
+            raise ConfigError(f"{printable(path)}: there is no such {word} file")
         return path
     if not NAME.fullmatch(name):
         raise ConfigError(
@@ -89,7 +89,7 @@ def find(kind: Kind, name: str, beside: Path | None = None) -> Path:
             return path
     known = sorted({listed.stem for _, folder in folders(kind) for listed in _toml_files(folder)})
     near = difflib.get_close_matches(name, known, 1)
-    hint = f"; did you mean {inline(near[0])}?" if near else ""
+    hint = f"; did you mean {printable(near[0])}?" if near else ""
     raise ConfigError(f"there is no {word} '{name}'{hint} ('cifar-tui presets list' shows them all)")
 
 
@@ -102,7 +102,7 @@ def load(kind: Kind, name: str, beside: Path | None = None) -> Preset:
     path = find(kind, name, beside)
     text, tree = read(path)
     if not isinstance(tree.get("description", ""), str):
-        raise ConfigError(f"{inline(path)}: description: must be text")
+        raise ConfigError(f"{printable(path)}: description: must be text")
     return Preset(kind, path.stem, path, text, tree)
 
 
@@ -112,7 +112,7 @@ def read(path: Path) -> tuple[str, dict[str, object]]:
     Raises:
         ConfigError: if it cannot be read, is no regular file, no UTF-8 or no TOML.
     """
-    place = inline(path)
+    place = printable(path)
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise ConfigError(f"{place}: is no file, but a {'folder' if path.is_dir() else 'device or pipe'}")
@@ -129,7 +129,7 @@ def read(path: Path) -> tuple[str, dict[str, object]]:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{place}: is no UTF-8 text (byte {error.start + 1})") from None
     except tomli.TOMLDecodeError as error:
-        raise ConfigError(f"{place}: is not valid TOML: {inline(error)}") from None
+        raise ConfigError(f"{place}: is not valid TOML: {printable(error)}") from None
     except RecursionError:
         raise ConfigError(f"{place}: is nested too deeply") from None
     except ValueError:
@@ -152,7 +152,7 @@ def listing(kind: Kind) -> list[Listed]:
 def _listed(kind: Kind, path: Path, origin: str) -> Listed:
     try:
         if not NAME.fullmatch(path.stem):
-            raise ConfigError(f"{inline(path)}: cannot be chosen by this name; rename it")
+            raise ConfigError(f"{printable(path)}: cannot be chosen by this name; rename it")
         description = load(kind, str(path.absolute())).tree.get("description", "")
         return Listed(path.stem, str(description), path, origin)
     except ConfigError as error:
@@ -183,7 +183,7 @@ def write(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path.resolve(), text.encode())  # a link stays one: what it leads to is replaced
     except OSError as error:
-        raise ConfigError(f"{inline(path)}: cannot be written: {error.strerror}") from None
+        raise ConfigError(f"{printable(path)}: cannot be written: {error.strerror}") from None
 
 
 def _toml_files(folder: Path) -> list[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cifar_core.wording import inline
+from cifar_core.errors import printable
 from cifar_experiments.presets.files import Preset
 from cifar_experiments.presets.lines import key_lines
 
@@ -25,7 +25,7 @@ class Source:
         """How an error begins: "my.toml:12", "command line", or nothing for a default."""
         if self.path is None:
             return "" if self == DEFAULT else self.label
-        return inline(self.path) if self.line is None else f"{inline(self.path)}:{self.line}"
+        return printable(self.path) if self.line is None else f"{printable(self.path)}:{self.line}"
 
 
 DEFAULT = Source("default")
@@ -79,7 +79,7 @@ class Layers:
         tree = {key: value for key, value in preset.tree.items() if key != "description"}
         suggests = section == "optimizer" and "schedule" in tree
         schedule = tree.pop("schedule") if suggests else None
-        file = PresetFile(preset, f"preset {inline(preset.name)}")
+        file = PresetFile(preset, f"preset {printable(preset.name)}")
         self.drop(section)
         self.presets[section] = preset
         self.put_section(section, tree, file, ())

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, cast
 
 import tomli
 
-from cifar_core.errors import ConfigError
-from cifar_core.wording import inline, shown
+from cifar_core.errors import ConfigError, printable
+from cifar_core.wording import shown
 from cifar_experiments.presets.composing import SECTIONS, Composed, compose_preset
 from cifar_experiments.presets.files import BUILT_IN, NAME, Kind, Preset, find, read, user_folder, write
 from cifar_experiments.presets.toml import toml_text
@@ -65,7 +65,7 @@ def save(
     elif overwrite:
         text = _changed(path, tree)
     else:
-        raise ConfigError(f"{inline(path)}: is there already; --overwrite changes it")
+        raise ConfigError(f"{printable(path)}: is there already; --overwrite changes it")
     write(path, text)
     return path
 
@@ -141,7 +141,7 @@ def _changed(path: Path, tree: Mapping[str, object]) -> str:
             return changed
     except (TOMLKitError, tomli.TOMLDecodeError, RecursionError):
         pass
-    raise ConfigError(f"{inline(path)}: cannot be changed with its comments kept; save under another name")
+    raise ConfigError(f"{printable(path)}: cannot be changed with its comments kept; save under another name")
 
 
 def _update(table: Container | AbstractTable, tree: Mapping[str, object]) -> None:

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING
 
 from platformdirs import user_state_path
 
-from cifar_core.errors import CifarError, ConfigError
+from cifar_core.errors import CifarError, ConfigError, printable
 from cifar_core.events import AnyEvent, from_json
-from cifar_core.wording import inline
 from cifar_experiments.atomic import replace_file
 from cifar_experiments.presets.toml import whole_text
 from cifar_experiments.runs.summary import Summary, to_bytes
@@ -85,7 +84,8 @@ def create(config: Config, runs_dir: Path | None = None, *, command: Sequence[st
         replace_file(run.summary, to_bytes(first_summary(run)))
     except OSError as error:
         raise ConfigError(
-            f"{inline(parent)}: no run can be kept there: {error.strerror}; --runs-dir or CIFAR_TUI_RUNS names another"
+            f"{printable(parent)}: no run can be kept there: {error.strerror}; "
+            "--runs-dir or CIFAR_TUI_RUNS names another folder"
         ) from None
     return run
 
@@ -123,7 +123,7 @@ def _header(run: Run, command: Sequence[str]) -> str:
         f"started by: {shlex.join(command)}",
         f"repeat by:  {shlex.join(['cifar-tui', '--no-tui', str(run.toml)])}",
     )
-    return "".join(f"# {inline(line)}\n" for line in lines)
+    return "".join(f"# {printable(line)}\n" for line in lines)
 
 
 def first_summary(run: Run) -> Summary:
@@ -154,6 +154,6 @@ def read_events(path: Path) -> Iterator[AnyEvent]:
                 try:
                     yield from_json(line)
                 except (ValueError, RecursionError) as error:
-                    raise RunFolderError(f"{inline(path)}:{number}: is no event: {inline(error)}") from None
+                    raise RunFolderError(f"{printable(path)}:{number}: is no event: {printable(error)}") from None
     except OSError as error:
-        raise RunFolderError(f"{inline(path)}: cannot be read: {error.strerror}") from None
+        raise RunFolderError(f"{printable(path)}: cannot be read: {error.strerror}") from None

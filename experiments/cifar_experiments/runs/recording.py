@@ -12,6 +12,7 @@ from typing import Self
 
 import msgspec
 
+from cifar_core.errors import printable
 from cifar_core.events import (
     AnyEvent,
     EpochCompleted,
@@ -22,7 +23,6 @@ from cifar_core.events import (
     SystemSampled,
     to_json,
 )
-from cifar_core.wording import inline
 from cifar_experiments.atomic import replace_file
 from cifar_experiments.runs.folder import Run, RunFolderError, first_summary
 from cifar_experiments.runs.summary import to_bytes
@@ -146,7 +146,7 @@ class _Recorder:
                 self._change(
                     state="failed" if failed else "stopped",
                     finished=time.time(),
-                    error=inline(error) if failed else None,
+                    error=printable(error) if failed else None,
                 )
                 self._save(durable=True)
         except RunFolderError:
@@ -158,6 +158,6 @@ class _Recorder:
 
 def _unwritable(path: Path, error: OSError) -> RunFolderError:
     return RunFolderError(
-        f"{inline(path)}: the run cannot be recorded: {error.strerror}; free some space, or choose another folder "
+        f"{printable(path)}: the run cannot be recorded: {error.strerror}; free some space, or choose another folder "
         "with --runs-dir or CIFAR_TUI_RUNS"
     )
