@@ -54,6 +54,8 @@ class Epoch:
         for event, images in steps:
             yield event
             if event.loss is None:
+                # Steps behind this one were made before it was known, and mean nothing.
+                self._progress.step = event.step
                 raise Diverged(
                     f"the loss was not a finite number at step {event.step}; "
                     "try a lower optimizer.lr, a longer schedule.warmup_epochs or training.clip_norm=1"

@@ -37,14 +37,13 @@ def evaluate(
     loss: Loss,
     classes: int,
     batch_size: int,
-    autocast: torch.dtype | None = None,
-    channels_last: bool = False,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Evaluation | None:
     """Return the model's figures on these images, or None if ``should_stop`` said so between two batches.
 
     The model is put in evaluation mode meanwhile; afterwards each of its modules is in the mode it had.
-    Results stay on the device until the last batch, so that no batch waits for another.
+    Results stay on the device until the last batch, so that no batch waits for another. Inside
+    ``torch.autocast`` the forward passes compute as that says.
 
     Args:
         model: Maps float N x 3 x 32 x 32 to logits N x classes.
@@ -54,8 +53,6 @@ def evaluate(
         loss: Maps float32 logits and labels to the mean loss.
         classes: How many there are.
         batch_size: Images in one forward pass.
-        autocast: What the forward pass computes in; None for what the weights are.
-        channels_last: Hand the images over channel by channel in memory.
         should_stop: Asked before each batch.
 
     Raises:
@@ -68,12 +65,7 @@ def evaluate(
         for batch, answers in zip(images.split(batch_size), labels.split(batch_size), strict=True):
             if should_stop():
                 return None
-            inputs = normalise(batch)
-            if channels_last:
-                inputs = inputs.contiguous(memory_format=torch.channels_last)
-            with torch.autocast(images.device.type, dtype=autocast, enabled=autocast is not None):
-                logits = model(inputs)
-            logits = logits.float()
+            logits = model(normalise(batch)).float()
             losses.append(loss(logits, answers))
             sizes.append(len(batch))
             # The first of the five is the prediction: with ties, too, top-5 is never below top-1.

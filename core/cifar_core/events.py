@@ -23,10 +23,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=Tru
 class Preparing(Event, frozen=True, kw_only=True, tag=True):
     """Work before the first step went a little further; comes before ``RunStarted``."""
 
-    phase: Literal["download", "verify", "decode", "build"]
+    phase: Literal["download", "verify", "decode"]
     """What is being done."""
     subject: str
-    """To what: a file's or a folder's name, or the model's."""
+    """To what: a file's or a folder's name."""
     done: int = 0
     total: int | None = None
     """How much of it, in ``unit``; None when unknown."""
@@ -164,7 +164,7 @@ class LearningRateChanged(Event, frozen=True, kw_only=True, tag=True):
 class Warned(Event, frozen=True, kw_only=True, tag=True):
     """Something that the user should know and that does not stop the training."""
 
-    code: Literal["cache-not-written", "not-repeatable"]
+    code: Literal["cache-not-written"]
     message: str
 
 

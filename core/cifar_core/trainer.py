@@ -82,25 +82,25 @@ def run(config: Config, control: Control, run_id: str = "") -> Iterator[AnyEvent
 
 
 def _train(config: Config, control: Control, run_id: str, clock: Clock, progress: Progress) -> Iterator[AnyEvent]:
-    it = yield from _until_asked(prepare(config), control)
-    yield it.started(run_id)
-    training, learner, readback = config.training, it.learner, Readback(it.device)
+    prepared = yield from _until_asked(prepare(config), control)
+    yield prepared.started(run_id)
+    training, learner, readback = config.training, prepared.learner, Readback(prepared.device)
     base_rate = config.optimizer.lr
     learner.model.train()
     clock.enter("training")
 
-    while progress.step < it.total_steps:
+    while progress.step < prepared.total_steps:
         progress.epoch += 1
         epoch = Epoch(clock, progress)
-        order = shuffled(len(it.train), derived_seed(training.seed, "order", progress.epoch), it.device)
-        augment = partial(it.augment, progress.epoch)
-        for images, labels in batches(it.train, order, training.batch_size, augment, clock):
+        order = shuffled(len(prepared.train), derived_seed(training.seed, "order", progress.epoch), prepared.device)
+        augment = partial(prepared.augment, progress.epoch)
+        for images, labels in batches(prepared.train, order, training.batch_size, augment, clock):
             # Whoever watches is obeyed between two steps, and has seen every step before the answer.
             if control.pending:
                 yield from epoch.report(readback.drain())
                 base_rate = (yield from _obey(control, clock, progress)) or base_rate
-            # The rate of this step, as the schedule has it.
-            rate = base_rate * it.schedule(progress.step)
+            # The rate of this step, as the schedule has prepared.
+            rate = base_rate * prepared.schedule(progress.step)
             learner.set_learning_rate(rate)
             # The step itself: forward, loss, backward, clipping, update.
             loss, logits, norm = learner.update(images, labels)
@@ -112,16 +112,16 @@ def _train(config: Config, control: Control, run_id: str, clock: Clock, progress
             # Evaluation by the step, where that was asked for.
             if training.evaluate_every and progress.step % training.evaluate_every == 0:
                 yield from epoch.report(readback.drain())
-                yield from _evaluate(it, control, clock, progress)
+                yield from _evaluate(prepared, control, clock, progress)
             # The last step may come within an epoch.
-            if progress.step == it.total_steps:
+            if progress.step == prepared.total_steps:
                 break
         yield from epoch.report(readback.drain())
         if not training.evaluate_every:
-            yield from _evaluate(it, control, clock, progress)
-        if progress.step == it.total_steps and progress.tested_step < progress.step:
-            yield from _evaluate_split("test", it.test, it, control, clock, progress)
-        if progress.step == progress.epoch * it.steps_per_epoch:
+            yield from _evaluate(prepared, control, clock, progress)
+        if progress.step == prepared.total_steps and progress.tested_step < progress.step:
+            yield from _evaluate_split("test", prepared.test, prepared, control, clock, progress)
+        if progress.step == progress.epoch * prepared.steps_per_epoch:
             yield epoch.completed()
 
 
@@ -173,27 +173,27 @@ def _obey(control: Control, clock: Clock, progress: Progress) -> Generator[AnyEv
     return new_rate
 
 
-def _evaluate(it: Prepared, control: Control, clock: Clock, progress: Progress) -> Iterator[AnyEvent]:
+def _evaluate(prepared: Prepared, control: Control, clock: Clock, progress: Progress) -> Iterator[AnyEvent]:
     """Evaluate on the validation images where there are some; only else on the test images."""
-    if it.val is not None:
-        yield from _evaluate_split("val", it.val, it, control, clock, progress)
+    if prepared.val is not None:
+        yield from _evaluate_split("val", prepared.val, prepared, control, clock, progress)
     else:
-        yield from _evaluate_split("test", it.test, it, control, clock, progress)
+        yield from _evaluate_split("test", prepared.test, prepared, control, clock, progress)
 
 
 def _evaluate_split(
-    name: Split, split: Images, it: Prepared, control: Control, clock: Clock, progress: Progress
+    name: Split, split: Images, prepared: Prepared, control: Control, clock: Clock, progress: Progress
 ) -> Iterator[AnyEvent]:
     before = clock.seconds("evaluation")
     clock.enter("evaluation")
-    with it.learner.autocast():
+    with prepared.learner.autocast():
         result = evaluate(
-            it.learner.model,
+            prepared.learner.model,
             split.images,
             split.labels,
-            normalise=it.normalise,
-            loss=it.learner.loss,
-            classes=len(it.classes),
+            normalise=prepared.normalise,
+            loss=prepared.learner.loss,
+            classes=len(prepared.classes),
             batch_size=EVALUATION_BATCH,
             should_stop=lambda: control.ending is not None,
         )
@@ -232,6 +232,7 @@ def _explained(error: Exception, config: Config) -> CifarError:
             "(the same gradient from half as many images at a time) or training.precision=bf16"
         )
     else:
-        explained = TrainingError(f"training failed: {type(error).__name__}: {str(error).partition(chr(10))[0]}")
+        first_line, _, _ = str(error).partition("\n")
+        explained = TrainingError(f"training failed: {type(error).__name__}: {first_line}")
     explained.__cause__ = error
     return explained

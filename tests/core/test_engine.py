@@ -256,6 +256,7 @@ async def test_a_loss_that_is_no_number_ends_as_diverged():
     assert finished.reason == "diverged"
     assert last_step.loss is None
     assert f"step {last_step.step}" in finished.error
+    assert finished.step == last_step.step
     assert all(event.loss is not None for event in of(StepCompleted, events)[:-1])
 
 

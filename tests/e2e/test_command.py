@@ -153,6 +153,13 @@ def test_presets_are_listed_shown_and_saved(cifar_tui):
     assert cifar_tui("presets", "save", "../mine", "quickstart").returncode == 2
 
 
+def test_a_preset_of_another_kind_is_shown_as_its_file(cifar_tui):
+    done = cifar_tui("presets", "show", "adamw", "--kind", "optimizers")
+    assert done.returncode == 0
+    assert 'name = "adamw"' in done.stdout
+    assert "adamw.toml" in done.stdout.splitlines()[0]
+
+
 def test_a_preset_is_edited_as_a_copy_of_the_built_in_one(cifar_tui):
     done = cifar_tui("presets", "edit", "quickstart", EDITOR="sed -i s/^epochs.*/epochs=0/")
     assert done.returncode == 2

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from cifar_core.errors import ConfigError, printable
 from cifar_experiments.presets.files import KINDS, Kind
+
+if TYPE_CHECKING:
+    from cifar_experiments.presets import Source
 
 KIND = click.Choice(KINDS)
 
@@ -24,16 +29,17 @@ def list_presets(kinds: tuple[Kind, ...]) -> None:
     """List the presets of the KINDs models, augments, optimizers and experiments; by default all."""
     from cifar_experiments.presets.files import listing
 
-    width = max(0, shutil.get_terminal_size().columns - 1)
+    # In a terminal one line each; a pipe gets whole descriptions, to be searched.
+    width = shutil.get_terminal_size().columns - 1 if sys.stdout.isatty() else None
     for kind in kinds or KINDS:
-        click.echo(click.style(kind, bold=True))
+        click.secho(kind, bold=True)
         listed = listing(kind)
         longest = max((len(preset.name) for preset in listed), default=0)
         for preset in listed:
             words = f"error: {preset.error}" if preset.error else preset.description
             origin = "" if preset.origin == "built-in" else f" ({preset.origin})"
             line = printable(f"  {preset.name:{longest}}  {words}{origin}")
-            click.echo(line[:width] if preset.error is None else line)
+            click.echo(line if preset.error else line[:width])
 
 
 @presets_group.command()
@@ -42,18 +48,43 @@ def list_presets(kinds: tuple[Kind, ...]) -> None:
 @click.option("--model", metavar="M")
 @click.option("--augment", metavar="A")
 @click.option("--optimizer", metavar="O")
+@click.option("--kind", type=KIND, default="experiments", show_default=True)
 def show(
-    *, name: str, overrides: tuple[str, ...], model: str | None, augment: str | None, optimizer: str | None
+    *,
+    name: str,
+    overrides: tuple[str, ...],
+    model: str | None,
+    augment: str | None,
+    optimizer: str | None,
+    kind: Kind,
 ) -> None:
-    """Print the effective configuration of the experiment NAME, and where each value comes from."""
-    from cifar_experiments.presets import compose, explain
+    """Print the effective configuration of the experiment NAME, and where each value comes from.
 
+    Of the other kinds of preset the file is printed as it is.
+    """
+    from cifar_experiments.presets import compose, explain, load
+
+    if kind != "experiments":
+        preset = load(kind, name)
+        click.echo(printable(f"# {preset.path}"))
+        for line in preset.text.splitlines():
+            click.echo(printable(line))
+        return
     rows = explain(compose(name, model=model, augment=augment, optimizer=optimizer, overrides=overrides))
     keys, values = max(len(row.key) for row in rows), max(len(row.value) for row in rows)
     for row in rows:
-        place = row.source.place
-        source = row.source.label if place in ("", row.source.label) else f"{row.source.label}, {place}"
-        click.echo(printable(f"{row.key:{keys}}  {row.value:{values}}  {source}"))
+        click.echo(printable(f"{row.key:{keys}}  {row.value or '-':{values}}  {_told(row.source)}"))
+
+
+def _told(source: Source) -> str:
+    """Where a value comes from, with its file; a built-in one by its name below the presets, not the whole path."""
+    from cifar_experiments.presets.files import BUILT_IN
+
+    if source.path is None:
+        return source.label
+    built_in = source.path.is_relative_to(BUILT_IN)
+    path = f"built-in {source.path.relative_to(BUILT_IN)}" if built_in else source.path
+    return f"{source.label} ({path}{'' if source.line is None else f':{source.line}'})"
 
 
 @presets_group.command()
