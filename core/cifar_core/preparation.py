@@ -96,6 +96,8 @@ def prepare(config: Config) -> Generator[AnyEvent, None, Prepared]:
     """
     training = config.training
     where = device.choose(training.device)
+    if where.type == "cuda":
+        torch.cuda.set_device(where)  # of this thread: streams and events are the current device's
     torch.set_num_threads(training.threads or _THREADS)
     dataset = yield from load(config.data, training.seed)
     train = to_device(dataset.train, where)

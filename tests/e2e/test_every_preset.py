@@ -1,0 +1,30 @@
+"""Each built-in experiment trains, and reports each of its steps once, in order."""
+
+import pytest
+
+from cifar_core.engine import train
+from cifar_core.events import Evaluated, RunFinished, StepCompleted
+from cifar_experiments.presets import compose, listing
+
+EXPERIMENTS = [listed.name for listed in listing("experiments") if listed.origin == "built-in"]
+FEW = ("data.kind=synthetic", "data.limit=40", "training.batch_size=8", "training.max_steps=8")
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+async def test_a_built_in_experiment_trains_and_reports_each_step_once(name):
+    config = compose(name, overrides=FEW).config
+    events = [event async for event in train(config)]
+    assert [event.step for event in events if isinstance(event, StepCompleted)] == list(range(1, 9))
+    assert all(event.loss is not None for event in events if isinstance(event, StepCompleted))
+    assert [event.step for event in events if isinstance(event, Evaluated)] == [5, 8]
+    assert isinstance(events[-1], RunFinished)
+    assert events[-1].reason == "completed"
+
+
+@pytest.mark.parametrize("kind", ["models", "augments", "optimizers", "experiments"])
+def test_every_built_in_preset_can_be_used_and_says_what_it_is(kind):
+    presets = [listed for listed in listing(kind) if listed.origin == "built-in"]
+    assert len(presets) >= 5
+    for listed in presets:
+        assert listed.error is None
+        assert listed.description
