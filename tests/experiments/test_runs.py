@@ -227,7 +227,7 @@ async def test_every_event_is_passed_on_and_read_back_in_order(run):
         STARTED,
         *map(step, range(1, 5_000)),
         system,
-        Warned(time=1.0, code="not-repeatable", message="ä\n"),
+        Warned(time=1.0, code="cache-not-written", message="ä\n"),
         FINISHED,
     ]
     assert await recorded(run, *events) == events
