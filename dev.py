@@ -12,10 +12,12 @@ Further arguments of `quickstart` and `test` go to cifar-tui and pytest.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
@@ -27,6 +29,12 @@ def run(*command: str | Path) -> None:
     code = subprocess.run([str(part) for part in command], cwd=ROOT, check=False).returncode
     if code:
         sys.exit(code)
+
+
+def become(program: Path, *arguments: str) -> NoReturn:
+    """Run a program in place of this one, so that Ctrl+C and other signals are its own affair."""
+    sys.stdout.flush()
+    os.execv(program, [str(program), *arguments])
 
 
 def install(extra: str = "") -> None:
@@ -54,13 +62,14 @@ def main(arguments: list[str]) -> None:
     match arguments:
         case ["quickstart", *more]:
             install()
-            run(BIN / "cifar-tui", "--no-tui", "quickstart", *more)
+            become(BIN / "cifar-tui", "--no-tui", "quickstart", *more)
         case ["run", *more]:
             install()
-            run(BIN / "cifar-tui", *more)
+            become(BIN / "cifar-tui", *more)
         case ["test", *more]:
             install("[dev]")
-            run(BIN / "python", "-m", "pytest", *more)
+            os.chdir(ROOT)
+            become(BIN / "python", "-m", "pytest", *more)
         case ["check"]:
             install("[dev]")
             run(BIN / "ruff", "check", ".")

@@ -1,6 +1,6 @@
 """What the engine costs: its steps against a bare PyTorch loop's and a DataLoader loop's.
 
-    python benchmarks/overhead.py [--seconds 4] [--rounds 7] [--device cpu] [CASE ...]
+    python benchmarks/overhead.py [--seconds 4] [--rounds 7] [--device cpu] [--case lenet-4]
 
 All contestants train the same model with the same optimizer on batches of the same images, in one
 process, in alternation: in every round each of them works for some seconds while the others rest. The
@@ -69,7 +69,7 @@ CASES = {
 def main() -> None:
     """Run the cases and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cases", nargs="*", choices=[*CASES, []], metavar="CASE", help=", ".join(CASES))
+    parser.add_argument("--case", action="append", choices=CASES, help="may be given several times; all by default")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each contestant in each round")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--device", default="cpu")
@@ -77,7 +77,7 @@ def main() -> None:
     print(machine.described(options.device))
     print("| case | contestant | time of a step | ratio to the bare loop | lowest to highest |")
     print("|---|---|---|---|---|")
-    for name in options.cases or CASES:
+    for name in options.case or CASES:
         for contestant, times, ratios in compared(CASES[name], options):
             spread = f"{min(ratios):.3f} to {max(ratios):.3f}"
             middle = f"{1000 * statistics.median(times):.3f} ms | {statistics.median(ratios):.3f}"

@@ -56,7 +56,7 @@ class Data(Section):
     """Share of the training images held out, drawn by ``training.seed``."""
     verify: bool = True
     """Refuse CIFAR files whose checksums differ from the official ones (re-encoded images, say)."""
-    mirrors: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    mirrors: Annotated[tuple[Annotated[str, Field(pattern=r"^https?://[^/]")], ...], Field(strict=False)] = ()
     """Addresses of folders that hold the official archives, tried before the built-in ones."""
     train_list: Annotated[str, Field(min_length=1)] = "train.txt"
     """listing only: the training list, below ``root``."""
@@ -195,9 +195,9 @@ class Training(Section):
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 128
     """Images in one optimizer step."""
     accumulate: Annotated[int, Field(ge=1)] = 1
-    """Parts that each batch is worked through in, to fit in memory; the gradient is still the whole batch's."""
+    """Parts that each batch is worked through in, to fit in memory; batch normalisation then sees a part at a time."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda|cuda:\d{1,3}|mps)$")] = "auto"
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda|cuda:(0|[1-9]\d{0,2})|mps)$")] = "auto"
     """auto, cpu, cuda, cuda:N or mps; auto takes the first GPU there is, else the CPU."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Of the forward and backward pass; weights stay in fp32, and fp16 scales its loss."""

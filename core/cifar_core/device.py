@@ -18,17 +18,16 @@ def choose(name: str) -> torch.device:
         if gpus:
             return torch.device("cuda", 0)
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda":
+    kind, _, number = name.partition(":")
+    if kind == "cuda":
         if not gpus:
             raise ConfigError(f"training.device: {name} asked for, but torch sees no CUDA GPU here; use cpu or auto")
-        index = device.index or 0
-        if index >= gpus:
+        if int(number or 0) >= gpus:
             raise ConfigError(f"training.device: {name} asked for, but the GPUs here are cuda:0 to cuda:{gpus - 1}")
-        return torch.device("cuda", index)
-    if device.type == "mps" and not torch.backends.mps.is_available():
+        return torch.device("cuda", int(number or 0))
+    if kind == "mps" and not torch.backends.mps.is_available():
         raise ConfigError("training.device: mps asked for, but torch sees no Apple GPU here; use cpu or auto")
-    return device
+    return torch.device(kind)
 
 
 def why_not_repeatable(device: torch.device) -> tuple[str, ...]:

@@ -21,8 +21,9 @@ async def train(config: Config, control: Control | None = None, *, run_id: str =
     Works in any event loop, and several trainings may run in one process; those that drop out units
     then share torch's global generator, so only a training that runs alone repeats exactly.
 
-    Closing the generator, cancelling its task or an exception in the consumer all stop the training
-    before its next step and join its thread: nothing is left behind.
+    Closing the generator (``contextlib.aclosing`` does, however its block is left) and cancelling its
+    task stop the training before its next step and join its thread: nothing is left behind. A generator
+    that is just dropped is closed when Python collects it.
 
     Args:
         config: The experiment.
@@ -70,8 +71,18 @@ def _work(config: Config, control: Control, run_id: str, handover: Handover, fai
                     stop_sampling()
                 handover.put(event)
     except BaseException as error:  # noqa: BLE001, the thread's last frame: raised again in the consumer
-        # The frames hold the model and its memory; the traceback's lines stay readable without them.
-        traceback.clear_frames(error.__traceback__)
+        _release(error)
         failure.append(error)
     finally:
         handover.finish()
+
+
+def _release(error: BaseException) -> None:
+    """Let go of what the frames of an error and of its causes hold: the model and all of its memory.
+
+    The lines of their tracebacks stay readable.
+    """
+    link: BaseException | None = error
+    while link is not None:
+        traceback.clear_frames(link.__traceback__)
+        link = link.__cause__ or link.__context__

@@ -12,8 +12,11 @@ from cifar_core.events import EpochCompleted, StepCompleted
 PHASES: tuple[Phase, ...] = ("training", "evaluation", "data")
 
 
+ADVICE = "try a lower optimizer.lr, a longer schedule.warmup_epochs or training.clip_norm=1"
+
+
 class Diverged(Exception):
-    """A step's loss was not a finite number."""
+    """A loss was not a finite number."""
 
 
 @dataclass(slots=True)
@@ -56,10 +59,7 @@ class Epoch:
             if event.loss is None:
                 # Steps behind this one were made before it was known, and mean nothing.
                 self._progress.step = event.step
-                raise Diverged(
-                    f"the loss was not a finite number at step {event.step}; "
-                    "try a lower optimizer.lr, a longer schedule.warmup_epochs or training.clip_norm=1"
-                )
+                raise Diverged(f"the loss was not a finite number at step {event.step}; {ADVICE}")
             self._images += images
             self._loss += event.loss * images
             self._accuracy += event.accuracy * images

@@ -54,7 +54,6 @@ class RunStarted(Event, frozen=True, kw_only=True, tag=True):
     batch_size: int
     steps_per_epoch: int
     total_steps: int
-    resumed_from_step: int = 0
     not_repeatable: tuple[str, ...] = ()
     """Sentences saying what makes a bit-exact repeat impossible; empty when nothing does."""
 

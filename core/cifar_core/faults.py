@@ -13,7 +13,10 @@ from cifar_core.errors import printable
 from cifar_core.wording import LONGEST, dotted, shown
 
 _NUMBER = re.compile(r"[+-]?(\d{1,20}\.?\d{0,20}|\.\d{1,20})([eE][+-]?\d{1,2})?")
-_FORMS = {"training.device": "auto, cpu, cuda, cuda:N (N a number) or mps"}
+_FORMS = {
+    "training.device": "auto, cpu, cuda, cuda:N (N a number) or mps",
+    "data.mirrors": "an address that begins with https:// or http://",
+}
 _WANTED = {
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
@@ -50,9 +53,10 @@ UNIONS = tuple(section for section, kinds in _SECTIONS.items() if len(kinds) > 1
 """The sections whose ``name`` decides which other keys they have."""
 
 
-def allowed_keys(section: str, name: object) -> tuple[str, ...]:
+def allowed_keys(section: str, name: str) -> tuple[str, ...]:
     """Return the keys that ``section`` has when its ``name`` is this; none for an unknown section or name."""
-    kind = _SECTIONS.get(section, {}).get(str(name) if section in UNIONS else "")
+    kinds = _SECTIONS.get(section, {})
+    kind = kinds.get(name if section in UNIONS else "")
     return tuple(sorted(kind.model_fields)) if kind else ()
 
 
@@ -84,7 +88,8 @@ def _sentence(details: Mapping[str, Any], tree: Mapping[str, object]) -> tuple[s
             named, colon, rest = text.partition(": ")
             return (f"{section}.{named}", rest) if colon else (key, text)
         case "string_pattern_mismatch":
-            return key, f"must be {_FORMS.get(key, 'of the form ' + context['pattern'])}, not {shown(value)}"
+            form = _FORMS.get(key.partition("[")[0], f"of the form {context['pattern']}")
+            return key, f"must be {form}, not {shown(value)}"
         case "string_type":
             hint = ": put it in quotes" if isinstance(value, int | float) else ""
             return key, f"must be text, not {shown(value)}{hint}"
@@ -124,9 +129,11 @@ def _table(tree: Mapping[str, object], section: str) -> Mapping[str, object]:
     return table if isinstance(table, Mapping) else {}
 
 
-def _name(section: str, tree: Mapping[str, object]) -> object:
-    default = next(iter(_SECTIONS.get(section, ())), "")
-    return _table(tree, section).get("name", default) if section in UNIONS else section
+def _name(section: str, tree: Mapping[str, object]) -> str:
+    if section not in UNIONS:
+        return section
+    name = _table(tree, section).get("name", next(iter(_SECTIONS[section])))
+    return name if isinstance(name, str) else shown(name)
 
 
 def _keys(section: str) -> set[str]:

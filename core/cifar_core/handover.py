@@ -59,11 +59,12 @@ class Handover:
     async def take(self) -> list[AnyEvent]:
         """Wait for events and return all there are; an empty list when none will follow."""
         while not self._events:
-            if self._finished:
+            # In this order, since the producer puts its last event before it finishes.
+            if self._finished and not self._events:
                 return []
             self._arrived.clear()
             self._asleep = True
-            # Between the two lines above an event may have come, and woken nobody.
+            # Before the line above an event may have come that woke nobody.
             if not self._events and not self._finished:
                 await self._arrived.wait()
         await asyncio.sleep(GATHER_SECONDS)

@@ -44,14 +44,16 @@ def _sample_until(stopping: threading.Event, emit: Callable[[SystemSampled], obj
     psutil.cpu_percent()
     with _nvml() as gpus:
         while not stopping.wait(every):
-            emit(_sample(process, gpus))
+            # A figure that cannot be read now may be readable next time; a lost sample harms nobody.
+            with contextlib.suppress(psutil.Error, OSError, pynvml.NVMLError):
+                emit(_sample(process, gpus))
 
 
-def _sample(process: psutil.Process, gpus: list[pynvml.c_nvmlDevice_t]) -> SystemSampled:
+def _sample(process: psutil.Process, gpus: dict[int, pynvml.c_nvmlDevice_t]) -> SystemSampled:
     host = psutil.virtual_memory()
     return SystemSampled(
         time=time.time(),
-        gpus=tuple(_gpu(index, handle) for index, handle in enumerate(gpus)),
+        gpus=tuple(_gpu(index, handle) for index, handle in gpus.items()),
         process_cpu=process.cpu_percent() / 100,
         host_cpu=psutil.cpu_percent() / 100,
         process_memory=process.memory_info().rss,
@@ -61,17 +63,22 @@ def _sample(process: psutil.Process, gpus: list[pynvml.c_nvmlDevice_t]) -> Syste
 
 
 @contextlib.contextmanager
-def _nvml() -> Iterator[list[pynvml.c_nvmlDevice_t]]:
-    """The handles of all GPUs; none where there is no NVIDIA driver."""
+def _nvml() -> Iterator[dict[int, pynvml.c_nvmlDevice_t]]:
+    """The handles of all GPUs that answer, by index; none where there is no NVIDIA driver."""
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
-        yield []
+        yield {}
         return
     try:
-        yield [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+        handles = {
+            index: _known(lambda index=index: pynvml.nvmlDeviceGetHandleByIndex(index))  # type: ignore[misc]
+            for index in range(_known(pynvml.nvmlDeviceGetCount) or 0)
+        }
+        yield {index: handle for index, handle in handles.items() if handle is not None}
     finally:
-        pynvml.nvmlShutdown()
+        with contextlib.suppress(pynvml.NVMLError):
+            pynvml.nvmlShutdown()
 
 
 def _gpu(index: int, handle: pynvml.c_nvmlDevice_t) -> GpuSample:

@@ -15,7 +15,7 @@ from cifar_core.config import Config
 from cifar_core.control import ChangeLearningRate, Control, Request
 from cifar_core.data.dataset import Images
 from cifar_core.data.resident import batches, shuffled
-from cifar_core.epoch import Diverged, Epoch, Progress
+from cifar_core.epoch import ADVICE, Diverged, Epoch, Progress
 from cifar_core.errors import CifarError, TrainingError
 from cifar_core.evaluate import evaluate
 from cifar_core.events import (
@@ -219,17 +219,20 @@ def _evaluate_split(
         best=best,
         seconds=clock.seconds("evaluation") - before,
     )
+    if finite(result.loss) is None:
+        raise Diverged(f"the {name} loss was not a finite number after step {progress.step}; {ADVICE}")
 
 
 def _explained(error: Exception, config: Config) -> CifarError:
     """The error as one sentence for the user; the original one is its cause."""
     if isinstance(error, CifarError):
         return error
-    if isinstance(error, torch.OutOfMemoryError):
+    # On the CPU torch has no class of its own for it.
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
         size = config.training.batch_size
         explained = TrainingError(
             f"out of memory with training.batch_size={size}; try a smaller one, training.accumulate=2 "
-            "(the same gradient from half as many images at a time) or training.precision=bf16"
+            "(half as many images at a time in one step) or training.precision=bf16"
         )
     else:
         first_line, _, _ = str(error).partition("\n")

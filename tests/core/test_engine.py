@@ -3,16 +3,16 @@
 import asyncio
 import contextlib
 import gc
-import os
 import threading
 
+import psutil
 import pytest
 
 from cifar_core import engine
 from cifar_core.config import Config
 from cifar_core.control import Control
 from cifar_core.engine import train
-from cifar_core.errors import ConfigError, DataError
+from cifar_core.errors import ConfigError, DataError, TrainingError
 from cifar_core.events import (
     EpochCompleted,
     Evaluated,
@@ -270,6 +270,24 @@ async def test_missing_data_is_reported_and_then_raised(tmp_path):
     assert "nowhere" in seen[-1].error
 
 
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ...")], ids=repr
+)
+async def test_running_out_of_memory_names_the_batch_size_and_what_to_try(error, monkeypatch):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("cifar_core.learner.Learner.update", fail)
+    with pytest.raises(TrainingError, match=r"training\.batch_size=32.*training\.accumulate=2"):
+        await all_events(experiment())
+
+
+async def test_weights_that_are_no_numbers_after_the_last_step_are_no_success():
+    events = await all_events(experiment(optimizer={"lr": 1e30}, training={"max_steps": 1}))
+    assert of(StepCompleted, events)[0].loss is not None
+    assert events[-1].reason == "diverged"
+
+
 async def test_a_gpu_that_is_not_there_is_named():
     with pytest.raises(ConfigError, match=r"training\.device: cuda:99"):
         await all_events(experiment(training={"device": "cuda:99"}))
@@ -337,20 +355,27 @@ ENDINGS = [
 async def test_no_ending_leaves_a_thread_or_a_descriptor_behind(ending):
     await ending()
     gc.collect()
-    descriptors = len(os.listdir("/proc/self/fd"))
+    descriptors = psutil.Process().num_fds()
     for _ in range(3):
         await ending()
     gc.collect()
     assert training_threads() == []
-    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert psutil.Process().num_fds() == descriptors
 
 
-async def test_the_model_is_freed_when_a_training_has_ended():
+async def test_the_model_is_freed_when_a_training_has_ended_even_while_its_error_is_kept(monkeypatch):
     import torch
+
+    def fail(*_):
+        raise RuntimeError("in the midst of a step")
 
     await consume_whole()
     await consume_until_closed()
+    monkeypatch.setattr("cifar_core.learner.Learner._clip", fail)
+    with pytest.raises(TrainingError, match="in the midst of a step") as kept:
+        await all_events(experiment())
     gc.collect()
+    assert kept.value.__cause__ is not None
     assert not [thing for thing in gc.get_objects() if issubclass(type(thing), torch.nn.Module)]
 
 

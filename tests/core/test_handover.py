@@ -93,6 +93,27 @@ def test_a_producer_outlives_a_closed_loop():
     target.finish()
 
 
+async def test_an_event_that_comes_between_two_looks_is_not_left_behind():
+    class PutsInBetween(Handover):
+        """Its producer puts the last event and finishes while the consumer asks whether it has finished."""
+
+        @property
+        def _finished(self):
+            if not self.__dict__.get("done") and self.__dict__.get("armed"):
+                self.__dict__["done"] = True
+                self.put(event(7))
+            return self.__dict__.get("done", False)
+
+        @_finished.setter
+        def _finished(self, value):
+            self.__dict__["done"] = value
+
+    target = PutsInBetween(asyncio.get_running_loop())
+    target.armed = True
+    assert [taken.step for taken in await target.take()] == [7]
+    assert await target.take() == []
+
+
 @pytest.mark.parametrize("count", [0, 1])
 async def test_an_end_without_or_after_few_events_is_seen(count):
     target = Handover(asyncio.get_running_loop())

@@ -76,6 +76,17 @@ def test_a_figure_that_a_card_does_not_tell_is_absent(one_gpu):
     assert one_gpu == [True]
 
 
+@pytest.mark.usefixtures("one_gpu")
+def test_a_card_that_is_lost_leaves_the_rest_of_the_sample(monkeypatch):
+    def lost(_index):
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
+
+    monkeypatch.setattr(system.pynvml, "nvmlDeviceGetHandleByIndex", lost)
+    [sample, *_] = samples_of(1)
+    assert sample.gpus == ()
+    assert sample.process_memory > 0
+
+
 @pytest.mark.usefixtures("no_driver")
 def test_no_sample_comes_after_the_sampling_was_stopped():
     taken = []

@@ -1,6 +1,9 @@
 """The command as a user meets it without a terminal: lines, JSON, run folders, exit codes."""
 
 import json
+import resource
+import subprocess
+import sys
 
 import pytest
 
@@ -95,6 +98,8 @@ def test_the_quick_start_learns_more_than_nine_in_ten(cifar_tui):
         (("quickstart", "--epochs", "many"), 2, "many"),
         (("quickstart", "--model", "resnet19"), 2, "did you mean resnet18"),
         (("quickstart", "training.device=cuda:77"), 2, "cuda"),
+        (("quickstart", "training.device=cuda:007"), 2, "training.device"),
+        (("quickstart", "data.mirrors=['ftp://x']"), 2, "data.mirrors[0]"),
         (("notes-lenet-2ep", "data.root=nowhere", "data.mirrors=['http://127.0.0.1:9/']"), 3, "nowhere"),
         (("quickstart", "data.kind=folder", "data.root=nowhere"), 3, "nowhere"),
         (("quickstart", "optimizer.lr=1e30"), 4, "not a finite number"),
@@ -108,6 +113,33 @@ def test_an_ending_has_its_exit_code_and_one_sentence(arguments, code, words, ci
     assert "Traceback" not in done.stdout + done.stderr
     if code:
         assert len(done.stderr.splitlines()) <= 2
+
+
+def test_a_full_disk_under_the_run_is_one_sentence_and_no_fault_of_ours(home, tmp_path):
+    # A limit to the size of files is what a test can set; 40 kB hold the beginning of a run.
+    limited = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))  # noqa: E731
+    command = [sys.executable, "-m", "cifar_tui", "quickstart", "--json", "--runs-dir", str(tmp_path / "runs")]
+    done = subprocess.run(command, env=home, capture_output=True, text=True, check=False, preexec_fn=limited)
+    assert done.returncode == 4
+    assert "events.jsonl: the run cannot be recorded: File too large" in done.stderr
+    assert "Traceback" not in done.stderr
+    [folder] = (tmp_path / "runs").iterdir()
+    assert json.loads((folder / "summary.json").read_text())["state"] == "failed"
+
+
+def test_a_listing_may_be_cut_short_by_its_reader(home):
+    command = f"set -o pipefail; {sys.executable} -m cifar_tui presets list | head -n 1"
+    done = subprocess.run(["bash", "-c", command], env=home, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "models\n", "")
+
+
+@pytest.mark.parametrize(("redirection", "code"), [(">/dev/full", 4), (">&-", 0)])
+def test_an_answer_that_cannot_be_written_is_no_fault_of_ours(redirection, code, home):
+    command = f"{sys.executable} -m cifar_tui presets list {redirection}"
+    done = subprocess.run(["bash", "-c", command], env=home, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert len(done.stderr.splitlines()) == (1 if code else 0)
+    assert "fault" not in done.stderr
 
 
 def test_all_faults_of_a_command_line_are_told_at_once(cifar_tui):
@@ -125,9 +157,6 @@ def test_escape_sequences_in_arguments_never_reach_the_terminal(cifar_tui):
 
 
 def test_a_reader_that_leaves_does_not_end_the_training(home, tmp_path):
-    import subprocess
-    import sys
-
     command = [sys.executable, "-m", "cifar_tui", *TINY, "--json", "--runs-dir", str(tmp_path / "runs")]
     with subprocess.Popen(command, env=home, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         process.stdout.close()

@@ -128,7 +128,7 @@ def test_a_second_interrupt_ends_at_once(terminal):
     # One step of this takes seconds, and the first interrupt waits for its end.
     heavy = ("--model", "resnet18", "--optimizer", "sgd", "data.kind=synthetic", "training.batch_size=256")
     shown = terminal("--no-tui", *heavy)
-    shown.until("training images")
+    shown.until("parameters")
     shown.type(b"\x03")
     shown.until("Ctrl+C again")
     shown.type(b"\x03")

@@ -200,7 +200,10 @@ configs = st.builds(
     name=texts,
     description=st.text(),
     data=st.builds(
-        Data, root=texts | st.none(), mirrors=st.lists(st.text()).map(tuple), limit=st.integers(1, 2**63 - 1)
+        Data,
+        root=texts.map(lambda name: f"/{name}") | st.none() | st.just("~/images"),
+        mirrors=st.lists(st.text(min_size=1).map("https://x{}".format)).map(tuple),
+        limit=st.integers(1, 2**63 - 1),
     ),
     training=st.builds(Training, clip_norm=st.none() | st.floats(5e-324, 1e308), seed=st.integers(0, 2**63 - 1)),
 )
@@ -211,6 +214,24 @@ configs = st.builds(
 def test_any_configuration_of_a_run_repeats_it(config, command, tmp_path):
     run = runs.create(config, tmp_path, command=command)
     assert compose(str(run.toml)).config == config
+
+
+def test_a_run_is_repeated_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = Config(data=Data(kind="folder", root="pets/here"))
+    run = runs.create(config, tmp_path / "runs", command=())
+    monkeypatch.chdir("/")
+    assert compose(str(run.toml)).config.data.root == str(tmp_path / "pets" / "here")
+
+
+def test_a_run_that_cannot_be_created_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("cifar_experiments.runs.folder.replace_file", full)
+    with pytest.raises(ConfigError, match="No space left on device"):
+        runs.create(Config(), tmp_path / "runs", command=())
+    assert list((tmp_path / "runs").iterdir()) == []
 
 
 def test_a_new_run_is_running_in_this_process(run):

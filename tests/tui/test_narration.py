@@ -65,20 +65,18 @@ def told(*events):
 
 
 def test_the_start_tells_what_is_trained_on_what():
-    assert told(STARTED) == [
-        "mine: lenet-notes, 62,006 parameters, on cpu; 50,000 training images, 2 epochs, 25,000 steps"
-    ]
+    assert told(STARTED) == ["mine: lenet-notes (62,006 parameters) on cpu, 2 x 50,000 images"]
 
 
 def test_an_epoch_tells_its_figures_and_the_newest_evaluation():
     assert told(STARTED, EVALUATED, EPOCH)[1:] == [
         None,
-        "epoch 1/2  step 12,500  loss 1.477  accuracy 46.6 %  val 48.2 % (best)  7,648 images/s  18.0 s",
+        "epoch 1/2  step 12,500  loss 1.477  acc 46.6 %  val 48.2 % (best)  7,648 img/s  18.0 s",
     ]
 
 
 def test_figures_that_are_not_there_are_left_out():
-    assert told(EPOCH) == ["epoch 1/0  step 12,500  loss 1.477  accuracy 46.6 %  7,648 images/s  18.0 s"]
+    assert told(EPOCH) == ["epoch 1/0  step 12,500  loss 1.477  acc 46.6 %  7,648 img/s  18.0 s"]
 
 
 def test_progress_of_one_preparation_is_told_once():

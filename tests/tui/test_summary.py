@@ -65,6 +65,6 @@ def test_the_last_line_tells_only_what_is_known(best, words):
     )
     line = summary.in_one_line(finished)
     assert line.startswith("stopped after step 1,234")
-    assert ("validation" in line) == words
-    assert "test accuracy" not in line
+    assert ("best val 90.00 %" in line) == words
+    assert "test" not in line
     assert "training 1.5 s" in line

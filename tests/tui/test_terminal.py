@@ -3,10 +3,14 @@
 import os
 import subprocess
 import sys
+import threading
+from pathlib import Path
 
+import psutil
 import pytest
 
-from cifar_tui.terminal import captured
+from cifar_experiments.runs import RunFolderError
+from cifar_tui.terminal import Outlet, captured
 
 
 @pytest.fixture
@@ -17,7 +21,8 @@ def log(tmp_path):
 PRINTING = """
 import os, subprocess, sys
 from pathlib import Path
-from cifar_tui.terminal import captured
+from cifar_experiments.runs import RunFolderError
+from cifar_tui.terminal import Outlet, captured
 
 with captured(Path(sys.argv[1])) as (out, err):
     print("from Python")
@@ -49,13 +54,13 @@ def test_what_is_written_reaches_the_user_and_what_is_said_the_log_too(log, capf
 
 
 def test_afterwards_everything_is_as_before(log, capfd):
-    descriptors = len(os.listdir("/proc/self/fd"))
+    descriptors = psutil.Process().num_fds()
     with captured(log):
         pass
     print("hello")
     os.write(2, b"world\n")
     assert capfd.readouterr() == ("hello\n", "world\n")
-    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert psutil.Process().num_fds() == descriptors
 
 
 def test_a_log_is_continued(log):
@@ -79,3 +84,31 @@ def test_an_outlet_whose_reader_has_left_falls_silent(log):
         os.dup2(kept, 1)
         os.close(kept)
     assert log.read_text() == "first\nsecond\n"
+
+
+def test_a_slow_reader_of_a_non_blocking_pipe_gets_every_byte():
+    near, far = os.pipe()
+    os.set_blocking(far, False)
+    read = []
+    reader = threading.Thread(target=lambda: read.extend(iter(lambda: os.read(near, 4096), b"")))
+    out = Outlet(far, "utf-8", far)
+    reader.start()
+    for _ in range(50):
+        out.write_bytes(b"x" * 10_000)
+    os.close(far)
+    reader.join()
+    os.close(near)
+    assert len(b"".join(read)) == 500_000
+
+
+def test_an_output_that_cannot_be_written_is_remembered_and_a_reader_that_left_is_not(log):
+    with Path("/dev/full").open("wb") as full, log.open("wb") as kept:
+        out = Outlet(full.fileno(), "utf-8", kept.fileno())
+        out.say("words")
+    assert out.failure == "No space left on device"
+    assert log.read_text() == "words\n"
+
+
+def test_a_log_that_cannot_be_opened_is_one_sentence(tmp_path):
+    with pytest.raises(RunFolderError, match=r"log\.txt: cannot be written"), captured(tmp_path / "none" / "log.txt"):
+        pass

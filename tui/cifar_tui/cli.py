@@ -42,7 +42,7 @@ def cli(context: click.Context) -> None:
     cifar-tui presets list                         what there is to choose from
     cifar-tui run --help                           all options of training
 
-    Try `cifar-tui quickstart`: half a minute, nothing to download.
+    Try `cifar-tui quickstart`: it takes seconds, and nothing has to be downloaded.
     """  # noqa: D301, click takes the \b for "leave these lines as they are"
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
@@ -117,6 +117,9 @@ def run(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and exit the process with the code of the contracts; never shows a traceback."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started the command
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115, open as long as the process lives
     try:
         code = cli.main(arguments, prog_name="cifar-tui", standalone_mode=False)
         sys.stdout.flush()
@@ -130,10 +133,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         code = INTERRUPTED
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # click's own answer to a broken pipe is to exit
         # The reader has what it wanted; Python's own flush at exit must not complain about it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = 0
+    except OSError as error:
+        say(f"{error.filename or 'standard output'}: {error.strerror or error}")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = UNEXPECTED
     except Exception as error:  # noqa: BLE001, a fault of ours: said in one sentence like any other
         say(f"{type(error).__name__}: {error}. This is a fault of cifar-tui; {kept_for_a_report(error)}")
         code = UNEXPECTED

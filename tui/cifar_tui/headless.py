@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import traceback
 from collections.abc import AsyncIterator
 from typing import Protocol
@@ -34,13 +33,28 @@ def run(start: Recorded, out: Outlet, err: Outlet, *, json: bool) -> int:
     The first Ctrl+C stops before the next step, so that everything is written; the second ends the
     process at once.
     """
-    return asyncio.run(_run(start, out, err, json=json))
-
-
-async def _run(start: Recorded, out: Outlet, err: Outlet, *, json: bool) -> int:
     control = Control()
     presenter = presenters.choose(out, json=json)
-    _stop_on_interrupt(control, presenter, err)
+
+    def interrupt(*_: object) -> None:
+        if control.ending is None:
+            control.stop()
+            err.say("\ncifar-tui: stopping before the next step; Ctrl+C again ends at once")
+            return
+        presenter.close()
+        os._exit(INTERRUPTED)
+
+    # Not the event loop's handler: it would have to wait while the loop waits for a slow terminal.
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        return asyncio.run(_run(start, control, presenter, out, err, json=json))
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+async def _run(
+    start: Recorded, control: Control, presenter: presenters.Presenter, out: Outlet, err: Outlet, *, json: bool
+) -> int:
     begun: RunStarted | None = None
     evaluated: Evaluated | None = None
     finished: RunFinished | None = None
@@ -55,27 +69,16 @@ async def _run(start: Recorded, out: Outlet, err: Outlet, *, json: bool) -> int:
                 case RunFinished():
                     finished = event
     except CifarError as error:
-        traceback.print_exception(error)  # to the log: descriptor 2 leads there
         presenter.close()
+        err.keep("".join(traceback.format_exception(error)))
         err.say(f"cifar-tui: {printable(str(error))}")
         return error.exit_code
     presenter.close()
     if finished is not None and not json:
         summary.write(out, begun, evaluated, finished)
+    if out.failure is not None:
+        err.say(f"cifar-tui: standard output could not be written to its end: {out.failure}")
     if finished is None or finished.reason == "diverged":
         err.say(f"cifar-tui: {finished.error if finished else 'the training ended without a word'}")
         return FAILED
     return COMPLETED
-
-
-def _stop_on_interrupt(control: Control, presenter: presenters.Presenter, err: Outlet) -> None:
-    def stop() -> None:
-        if control.ending is None:
-            control.stop()
-            err.say("\ncifar-tui: stopping before the next step; Ctrl+C again ends at once")
-            return
-        presenter.close()
-        sys.stderr.flush()
-        os._exit(INTERRUPTED)
-
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop)

@@ -54,18 +54,18 @@ class Narrator:
 
 def _started(event: RunStarted) -> str:
     return (
-        f"{event.experiment}: {event.model}, {event.parameters:,} parameters, on {event.device}; "
-        f"{event.train_images:,} training images, {event.epochs} epochs, {event.total_steps:,} steps"
+        f"{event.experiment}: {event.model} ({event.parameters:,} parameters) on {event.device}, "
+        f"{event.epochs} x {event.train_images:,} images"
     )
 
 
 def _epoch(epoch: EpochCompleted, evaluated: Evaluated | None, epochs: int) -> str:
     parts = [f"epoch {epoch.epoch}/{epochs}", f"step {epoch.step:,}"]
     parts.append(f"loss {'-' if epoch.loss is None else f'{epoch.loss:.3f}'}")
-    parts.append(f"accuracy {100 * epoch.accuracy:.1f} %")
-    if evaluated is not None:
+    parts.append(f"acc {100 * epoch.accuracy:.1f} %")
+    if evaluated is not None and evaluated.epoch == epoch.epoch:
         parts.append(f"{evaluated.split} {100 * evaluated.top1:.1f} %{' (best)' if evaluated.best else ''}")
     if epoch.images_per_second is not None:
-        parts.append(f"{epoch.images_per_second:,.0f} images/s")
+        parts.append(f"{epoch.images_per_second:,.0f} img/s")
     parts.append(f"{epoch.training_seconds + epoch.data_seconds + epoch.evaluation_seconds:.1f} s")
     return "  ".join(parts)

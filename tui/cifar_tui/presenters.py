@@ -9,7 +9,16 @@ from typing import NoReturn, Protocol
 from tqdm import tqdm
 
 from cifar_core.errors import printable
-from cifar_core.events import AnyEvent, Preparing, RunStarted, StepCompleted, to_json
+from cifar_core.events import (
+    AnyEvent,
+    Evaluated,
+    Paused,
+    Preparing,
+    RunFinished,
+    RunStarted,
+    StepCompleted,
+    to_json,
+)
 from cifar_tui.narration import Narrator
 from cifar_tui.terminal import Outlet
 
@@ -43,8 +52,8 @@ class Json:
         self._out = out
 
     def show(self, event: AnyEvent) -> None:
-        """Write the event's line."""
-        self._out.write(to_json(event).decode() + "\n")
+        """Write the event's line, in UTF-8 whatever the terminal speaks: JSON knows nothing else."""
+        self._out.write_bytes(to_json(event) + b"\n")
 
     def close(self) -> None:
         """Nothing is open."""
@@ -86,7 +95,11 @@ class Bar:
             case RunStarted():
                 self._start(event)
             case StepCompleted():
-                self._step(event)
+                self._since.append(event)
+                if time.monotonic() - self._drawn >= REDRAW_SECONDS:
+                    self._draw()
+            case Evaluated() | Paused() | RunFinished():
+                self._draw()
         if line := self._narrator.line(event):
             self._out.keep(f"{line}\n")
             if not isinstance(event, Preparing):  # whose bar says the same
@@ -104,6 +117,7 @@ class Bar:
             self._subject = (event.phase, event.subject)
             self._bar = tqdm(
                 desc=printable(f"{event.phase} {event.subject}"),
+                initial=event.done,
                 total=event.total,
                 unit=event.unit or "it",
                 unit_scale=True,
@@ -111,30 +125,31 @@ class Bar:
                 dynamic_ncols=True,
                 leave=False,
             )
+        self._bar.total = event.total
         self._bar.update(event.done - self._bar.n)
 
     def _start(self, event: RunStarted) -> None:
         self.close()
         self._batch_size = event.batch_size
         self._drawn = time.monotonic()
+        self._since = []
         self._bar = tqdm(
             total=event.total_steps,
-            initial=event.resumed_from_step,
             file=self._out,
             dynamic_ncols=True,
             bar_format="{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]",
         )
 
-    def _step(self, event: StepCompleted) -> None:
-        self._since.append(event)
+    def _draw(self) -> None:
+        """Bring the bar up to the last step, with the figures of those since it was drawn before."""
+        steps, self._since = self._since, []
         now = time.monotonic()
-        if self._bar is None or now - self._drawn < REDRAW_SECONDS:
+        seconds, self._drawn = now - self._drawn, now
+        if self._bar is None or not steps:
             return
-        steps, seconds = self._since, now - self._drawn
-        self._since, self._drawn = [], now
         losses = [step.loss for step in steps if step.loss is not None]
         loss = f"{sum(losses) / len(losses):.3f}" if losses else "-"
         accuracy = 100 * sum(step.accuracy for step in steps) / len(steps)
         images_per_second = len(steps) * self._batch_size / seconds
         self._bar.set_postfix_str(f"loss {loss}, acc {accuracy:.0f} %, {images_per_second:,.0f} img/s", refresh=False)
-        self._bar.update(event.step - self._bar.n)
+        self._bar.update(steps[-1].step - self._bar.n)

@@ -121,12 +121,15 @@ def save(
 def edit(name: str, kind: Kind) -> None:
     """Open the preset NAME in $EDITOR; a built-in one is first copied to your folder."""
     from cifar_experiments import presets
-    from cifar_experiments.presets.files import own_copy
+    from cifar_experiments.presets.files import find, own_copy
 
+    original = find(kind, name)
     path = own_copy(kind, name)
     try:
         click.edit(filename=str(path))
     except click.ClickException as error:
+        if path != original:
+            path.unlink()  # an unchanged copy would only hide what the built-in one becomes
         raise ConfigError(f"{path}: {error.format_message()}; set $EDITOR to an editor that is installed") from None
     if kind == "experiments":
         presets.compose(str(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TextIO, cast
 
 from rich.console import Console
@@ -20,7 +21,9 @@ def write(out: Outlet, begun: RunStarted | None, evaluated: Evaluated | None, fi
     if begun is not None and evaluated is not None:
         table = per_class(begun.classes, evaluated)
         Console(file=cast(TextIO, out), highlight=False).print(table)
-        Console(file=out.log, width=80, highlight=False).print(table)
+        plain = io.StringIO()
+        Console(file=plain, width=80, highlight=False).print(table)
+        out.keep(plain.getvalue())
     out.say(in_one_line(finished))
 
 
@@ -51,9 +54,9 @@ def in_one_line(finished: RunFinished) -> str:
     """How a training ended, how good it became and where its time went."""
     parts = [f"{finished.reason} after step {finished.step:,}"]
     if finished.final_top1 is not None:
-        parts.append(f"test accuracy {100 * finished.final_top1:.2f} %")
+        parts.append(f"test {100 * finished.final_top1:.2f} %")
     if finished.best_top1 is not None:
-        parts.append(f"best validation accuracy {100 * finished.best_top1:.2f} %")
+        parts.append(f"best val {100 * finished.best_top1:.2f} %")
     parts.append(f"training {finished.training_seconds + finished.data_seconds:.1f} s")
     parts.append(f"evaluation {finished.evaluation_seconds:.1f} s")
     return ", ".join(parts)

@@ -53,7 +53,7 @@ def read_members(path: Path, names: tuple[str, ...], sha256: str | None) -> dict
         raise _damaged(path, "its end is missing")
     try:
         found = _contents(path, unpacked, names)
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError, OverflowError, EOFError) as error:  # mutated headers raise all of them
         raise _damaged(path, "it is no tar archive") from error
     missing = [name for name in names if name not in found]
     if missing:

@@ -109,7 +109,10 @@ def _store(entry: Path, images: npt.NDArray[np.uint8], source: str) -> None:
     _tidy(entry.parent, source)
     unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=entry.parent))
     try:
-        np.save(unfinished / "images.npy", images, allow_pickle=False)
+        with (unfinished / "images.npy").open("wb") as file:
+            # Not np.save: when the disk is full it does not say so, but how many bytes it lacks.
+            np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(images))
+            file.write(np.ascontiguousarray(images).data)
         with (unfinished / "images.npy").open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         about = {"version": VERSION, "source": source, "images": len(images), "sha256": sha256}

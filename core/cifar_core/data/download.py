@@ -157,7 +157,7 @@ def _fetch(address: str, file: BinaryIO, name: str) -> Generator[Preparing, None
             file.truncate(0)
             done = 0
         length = response.headers.get("Content-Length", "")
-        total = done + int(length) if length.isdecimal() else None
+        total = done + int(length) if length.isdecimal() and len(length) < 16 else None
         progress = Progress("download", name, "B", total)
         while block := _read(response):
             done += len(block)

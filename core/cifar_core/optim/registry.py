@@ -20,7 +20,7 @@ def build(config: Sgd | Adam | AdamW, model: nn.Module) -> optim.Optimizer:
         ValueError: if none does.
     """
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    fused = all(parameter.device.type in FUSED_ON for parameter in trainable)
+    fused = all(parameter.device.type in FUSED_ON for parameter in trainable) or None  # None: as torch chooses
     match config:
         case Sgd():
             return optim.SGD(

@@ -7,6 +7,7 @@ import platform
 import re
 import secrets
 import shlex
+import shutil
 import socket
 import time
 from collections.abc import Iterator, Sequence
@@ -64,7 +65,7 @@ class Run:
 def runs_folder(chosen: Path | None = None) -> Path:
     """Return the folder that runs are kept in: chosen, else ``$CIFAR_TUI_RUNS``, else the user's own."""
     named = os.environ.get("CIFAR_TUI_RUNS")
-    folder = chosen or (Path(named) if named else user_state_path("cifar-tui", appauthor=False) / "runs")
+    folder = chosen or (Path(named).expanduser() if named else user_state_path("cifar-tui", appauthor=False) / "runs")
     return folder.absolute()
 
 
@@ -77,17 +78,28 @@ def create(config: Config, runs_dir: Path | None = None, *, command: Sequence[st
         ConfigError: if no folder can be made or written there.
     """
     parent = runs_folder(runs_dir)
+    run = None
     try:
         run = _new_folder(config, parent)
-        replace_file(run.toml, f"{_header(run, command)}\n{whole_text(config)}".encode())
+        replace_file(run.toml, f"{_header(run, command)}\n{whole_text(_movable(config))}".encode())
         run.events.touch()
         replace_file(run.summary, to_bytes(first_summary(run)))
     except OSError as error:
+        if run is not None:
+            shutil.rmtree(run.path, ignore_errors=True)
         raise ConfigError(
             f"{printable(parent)}: no run can be kept there: {error.strerror}; "
             "--runs-dir or CIFAR_TUI_RUNS names another folder"
         ) from None
     return run
+
+
+def _movable(config: Config) -> Config:
+    """The same configuration whatever folder it is used from: ``data.root`` in full."""
+    if config.data.root is None or config.data.root.startswith("~"):
+        return config
+    root = str(Path(config.data.root).absolute())
+    return config.model_copy(update={"data": config.data.model_copy(update={"root": root})})
 
 
 def _new_folder(config: Config, parent: Path) -> Run:
