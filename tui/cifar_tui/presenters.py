@@ -12,8 +12,8 @@ from cifar_core.errors import printable
 from cifar_core.events import (
     AnyEvent,
     Evaluated,
-    Paused,
     Preparing,
+    Resumed,
     RunFinished,
     RunStarted,
     StepCompleted,
@@ -85,6 +85,7 @@ class Bar:
         self._subject = ("", "")
         self._batch_size = 0
         self._drawn = 0.0
+        self._rated_from = 0.0
         self._since: list[StepCompleted] = []
 
     def show(self, event: AnyEvent) -> None:
@@ -98,8 +99,9 @@ class Bar:
                 self._since.append(event)
                 if time.monotonic() - self._drawn >= REDRAW_SECONDS:
                     self._draw()
-            case Evaluated() | Paused() | RunFinished():
+            case Evaluated() | Resumed() | RunFinished():
                 self._draw()
+                self._rated_from = event.time  # what came before was no training
         if line := self._narrator.line(event):
             self._out.keep(f"{line}\n")
             if not isinstance(event, Preparing):  # whose bar says the same
@@ -131,7 +133,7 @@ class Bar:
     def _start(self, event: RunStarted) -> None:
         self.close()
         self._batch_size = event.batch_size
-        self._drawn = time.monotonic()
+        self._rated_from = event.time
         self._since = []
         self._bar = tqdm(
             total=event.total_steps,
@@ -143,10 +145,11 @@ class Bar:
     def _draw(self) -> None:
         """Bring the bar up to the last step, with the figures of those since it was drawn before."""
         steps, self._since = self._since, []
-        now = time.monotonic()
-        seconds, self._drawn = now - self._drawn, now
+        self._drawn = time.monotonic()
         if self._bar is None or not steps:
             return
+        seconds = max(steps[-1].time - self._rated_from, 1e-9)
+        self._rated_from = steps[-1].time
         losses = [step.loss for step in steps if step.loss is not None]
         loss = f"{sum(losses) / len(losses):.3f}" if losses else "-"
         accuracy = 100 * sum(step.accuracy for step in steps) / len(steps)
