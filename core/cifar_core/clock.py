@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 Phase = Literal["preparing", "training", "evaluation", "data", "paused"]
@@ -38,6 +38,20 @@ class Clock:
         """Seconds charged to ``phase`` so far, those of a phase still going on included."""
         running = self._now() - self._since if phase == self._phase else 0.0
         return self._seconds[phase] + running
+
+    def spent(self) -> dict[str, float]:
+        """Seconds charged to each phase so far, for another clock to go on from."""
+        return {phase: self.seconds(phase) for phase in self._seconds}
+
+    def go_on_from(self, spent: Mapping[str, float]) -> None:
+        """Count the seconds that another clock had charged as well, but those of its preparing."""
+        for phase in self._seconds:
+            self._seconds[phase] += spent[phase] if phase != "preparing" else 0.0
+
+    @property
+    def rating(self) -> bool:
+        """Whether the rate is being measured: the warm-up is over."""
+        return self._rated_from is not None
 
     def rate_from_here(self) -> None:
         """Start measuring the rate anew: the warm-up is over, or an epoch is."""

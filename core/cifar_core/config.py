@@ -213,6 +213,8 @@ class Training(Section):
     """Report the gradients' norm with every step."""
     evaluate_every: Annotated[int, Field(ge=1)] | None = None
     """Evaluate after every N steps rather than after each epoch."""
+    checkpoint_every: Annotated[int, Field(ge=0)] = 1
+    """Epochs between two checkpoints; with 0 there are only those of the best, of a stop and of the end."""
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """CPU threads of torch; by default as many as it takes by itself. Very small steps want 1."""
 

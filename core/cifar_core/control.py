@@ -14,6 +14,7 @@ class Request(Enum):
     PAUSE = auto()
     RESUME = auto()
     TOGGLE_PAUSE = auto()
+    CHECKPOINT = auto()
     STOP = auto()
     CLOSE = auto()
 
@@ -48,6 +49,10 @@ class Control:
     def toggle_pause(self) -> None:
         """Pause a training that runs, resume one that is paused."""
         self._requests.put(Request.TOGGLE_PAUSE)
+
+    def checkpoint(self) -> None:
+        """Save a checkpoint before the next step."""
+        self._requests.put(Request.CHECKPOINT)
 
     def change_learning_rate(self, learning_rate: float) -> None:
         """Make ``learning_rate`` the base rate from the next step on; the schedule still multiplies it.

@@ -6,6 +6,8 @@ import asyncio
 import threading
 import traceback
 from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
 
 from cifar_core.config import Config
 from cifar_core.control import Control
@@ -15,7 +17,14 @@ from cifar_core.handover import Handover
 SAMPLE_SECONDS = 1.0
 
 
-async def train(config: Config, control: Control | None = None, *, run_id: str = "") -> AsyncGenerator[AnyEvent]:
+async def train(
+    config: Config,
+    control: Control | None = None,
+    checkpoint_dir: Path | None = None,
+    resume: Path | None = None,
+    *,
+    run_id: str = "",
+) -> AsyncGenerator[AnyEvent]:
     """Train as ``config`` says and yield what happens: every step, in order, none dropped.
 
     Works in any event loop, and several trainings may run in one process; those that drop out units
@@ -28,10 +37,15 @@ async def train(config: Config, control: Control | None = None, *, run_id: str =
     Args:
         config: The experiment.
         control: Where requests come from while it runs; made anew when not given. Serves one training.
+        checkpoint_dir: Folder to save checkpoints in: after every ``training.checkpoint_every`` epochs, at the
+            best evaluation, when asked to, on a stop and at the end. None saves none.
+        resume: Folder of checkpoints to go on from; exactly, where that is possible, and with a ``Warned``
+            where it is not. May be ``checkpoint_dir`` itself.
         run_id: Name of the run, repeated in ``RunStarted``.
 
     Raises:
         DataError: The images are missing, unreadable or fail their checksum.
+        CheckpointError: There is no usable checkpoint to go on from, or it is of another experiment.
         CifarError: Anything else that the training failed for. ``RunFinished`` with the reason
             "failed" and the same sentence is yielded before either is raised.
     """
@@ -39,8 +53,9 @@ async def train(config: Config, control: Control | None = None, *, run_id: str =
     handover = Handover(asyncio.get_running_loop())
     failure: list[BaseException] = []
     # A daemon, so that a process whose event loop died without closing the generator can still end.
+    options = {"checkpoint_dir": checkpoint_dir, "resume": resume, "run_id": run_id}
     thread = threading.Thread(
-        target=_work, args=(config, control, run_id, handover, failure), name="cifar-training", daemon=True
+        target=_work, args=(config, control, options, handover, failure), name="cifar-training", daemon=True
     )
     thread.start()
     try:
@@ -58,7 +73,9 @@ async def train(config: Config, control: Control | None = None, *, run_id: str =
             thread.join()
 
 
-def _work(config: Config, control: Control, run_id: str, handover: Handover, failure: list[BaseException]) -> None:
+def _work(
+    config: Config, control: Control, options: dict[str, Any], handover: Handover, failure: list[BaseException]
+) -> None:
     """Run one training to its end and hand over all that it reports. The whole life of the thread."""
     try:
         # These import torch, which takes seconds: not before it is needed, and not in the event loop.
@@ -66,7 +83,7 @@ def _work(config: Config, control: Control, run_id: str, handover: Handover, fai
         from cifar_core.system import sampling
 
         with sampling(handover.put, SAMPLE_SECONDS) as stop_sampling:
-            for event in trainer.run(config, control, run_id):
+            for event in trainer.run(config, control, **options):
                 if isinstance(event, RunFinished):
                     stop_sampling()
                 handover.put(event)

@@ -25,24 +25,38 @@ class Progress:
 
     epoch: int = 0
     step: int = 0
+    in_epoch: bool = False
+    """Whether the epoch has begun and is not summed up yet."""
+    evaluated_step: int = -1
+    """After which the newest evaluation between steps or epochs was made."""
     tested_step: int = -1
+    """After which the newest evaluation on the test images was made."""
+    base_rate: float = 0.0
+    """That the schedule multiplies."""
+    epoch_images: int = 0
+    epoch_loss: float = 0.0
+    epoch_accuracy: float = 0.0
+    """Of the steps of this epoch: the number of their images, and sums over these."""
     best_top1: float | None = None
     final_top1: float | None = None
     final_loss: float | None = None
 
 
 class Epoch:
-    """Sums over the steps of one epoch, each step passed on as it is counted."""
+    """One epoch, begun or gone on with: sums over its steps, each step passed on as it is counted.
+
+    The sums are kept in the progress, and so in checkpoints; the seconds are those of this process.
+    """
 
     def __init__(self, clock: Clock, progress: Progress) -> None:
         self._clock = clock
         self._progress = progress
         self._before: dict[Phase, float] = {phase: clock.seconds(phase) for phase in PHASES}
-        self._images = 0
-        self._loss = 0.0
-        self._accuracy = 0.0
-        self._warm = progress.epoch > 1
-        if self._warm:
+        if not progress.in_epoch:
+            progress.epoch += 1
+            progress.in_epoch = True
+            progress.epoch_images, progress.epoch_loss, progress.epoch_accuracy = 0, 0.0, 0.0
+        if clock.rating:
             clock.rate_from_here()
 
     def report(self, steps: Iterable[tuple[StepCompleted, int]]) -> Iterator[StepCompleted]:
@@ -60,24 +74,24 @@ class Epoch:
                 # Steps behind this one were made before it was known, and mean nothing.
                 self._progress.step = event.step
                 raise Diverged(f"the loss was not a finite number at step {event.step}; {ADVICE}")
-            self._images += images
-            self._loss += event.loss * images
-            self._accuracy += event.accuracy * images
+            self._progress.epoch_images += images
+            self._progress.epoch_loss += event.loss * images
+            self._progress.epoch_accuracy += event.accuracy * images
             self._clock.count(images)
-        if self._images and not self._warm:
+        if not self._clock.rating:
             # The first block of steps is over: allocations, kernel choices and caches are made.
-            self._warm = True
             self._clock.rate_from_here()
 
     def completed(self) -> EpochCompleted:
         """The event that sums the epoch up, after its last step was passed on."""
-        self._progress.final_loss = self._loss / self._images
+        self._progress.in_epoch = False
+        self._progress.final_loss = self._progress.epoch_loss / self._progress.epoch_images
         return EpochCompleted(
             time=time.time(),
             epoch=self._progress.epoch,
             step=self._progress.step,
             loss=self._progress.final_loss,
-            accuracy=self._accuracy / self._images,
+            accuracy=self._progress.epoch_accuracy / self._progress.epoch_images,
             training_seconds=self._spent("training"),
             evaluation_seconds=self._spent("evaluation"),
             data_seconds=self._spent("data"),

@@ -54,6 +54,7 @@ class RunStarted(Event, frozen=True, kw_only=True, tag=True):
     batch_size: int
     steps_per_epoch: int
     total_steps: int
+    resumed_from_step: int = 0
     not_repeatable: tuple[str, ...] = ()
     """Sentences saying what makes a bit-exact repeat impossible; empty when nothing does."""
 
@@ -124,6 +125,19 @@ class GpuSample(msgspec.Struct, frozen=True, kw_only=True):
     """Degrees Celsius."""
 
 
+class CheckpointSaved(Event, frozen=True, kw_only=True, tag=True):
+    """The state after ``step`` is safe on disk, as the last checkpoint and perhaps as the best."""
+
+    epoch: int
+    step: int
+    best: bool
+    path: str
+    """Of the file that holds it."""
+    bytes: int
+    seconds: float
+    """That the training stood still for it."""
+
+
 class SystemSampled(Event, frozen=True, kw_only=True, tag=True):
     """How busy the machine is."""
 
@@ -163,7 +177,7 @@ class LearningRateChanged(Event, frozen=True, kw_only=True, tag=True):
 class Warned(Event, frozen=True, kw_only=True, tag=True):
     """Something that the user should know and that does not stop the training."""
 
-    code: Literal["cache-not-written"]
+    code: Literal["cache-not-written", "checkpoint-not-saved", "fell-back", "not-exactly-resumed"]
     message: str
 
 
@@ -193,6 +207,7 @@ AnyEvent = (
     | StepCompleted
     | EpochCompleted
     | Evaluated
+    | CheckpointSaved
     | SystemSampled
     | Paused
     | Resumed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +50,24 @@ class Learner:
         """Make ``rate`` the learning rate of every parameter from the next update on."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+
+    def state(self) -> dict[str, Any]:
+        """Everything of it that a checkpoint holds; tensors are those of the model, not copies."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self._scaler.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Make it what it was when ``state`` was taken.
+
+        Raises:
+            RuntimeError, ValueError: It is of another model or optimizer.
+        """
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self._scaler.load_state_dict(state["scaler"])
 
     def update(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Make one optimizer step on a batch.

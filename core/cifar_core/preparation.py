@@ -63,7 +63,7 @@ class Prepared:
     def _laid_out(self, images: Tensor) -> Tensor:
         return images.contiguous(memory_format=self.learner.memory_format)
 
-    def started(self, run_id: str) -> RunStarted:
+    def started(self, run_id: str, resumed_from_step: int) -> RunStarted:
         """The event that describes this training."""
         training, model = self.config.training, self.learner.model
         return RunStarted(
@@ -83,6 +83,7 @@ class Prepared:
             batch_size=training.batch_size,
             steps_per_epoch=self.steps_per_epoch,
             total_steps=self.total_steps,
+            resumed_from_step=resumed_from_step,
             not_repeatable=device.why_not_repeatable(self.device),
         )
 

@@ -180,6 +180,13 @@ def test_manifest_that_is_none_is_refused(folder, text):
     assert_falls_back(folder, "last.json is damaged")
 
 
+def test_manifest_is_not_read_beyond_its_usual_size(folder):
+    os.truncate(last_manifest(folder), 1 << 40)
+    assert "last.json is damaged" in load(folder).fell_back
+    save(folder, content(30), step=30)
+    assert load(folder).step == 30
+
+
 def test_manifest_with_another_key_or_without_its_seal_is_refused(folder):
     about = json.loads(last_manifest(folder).read_bytes())
     for changed in ({**about, "more": 1}, {**about, "seal": ""}, {**about, "seal": about["seal"].upper()}):

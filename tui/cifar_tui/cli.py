@@ -109,7 +109,10 @@ def run(
     kept = runs.create(composed.config, command=["cifar-tui", *sys.argv[1:]], runs_dir=runs_dir)
     with captured(kept.log) as (out, err):
         code = headless.run(
-            lambda control: runs.record(kept, train(composed.config, control, run_id=kept.id)), out, err, json=json
+            lambda control: runs.record(kept, train(composed.config, control, kept.checkpoints, run_id=kept.id)),
+            out,
+            err,
+            json=json,
         )
         (err if json else out).say(printable(f"run folder: {kept.path}"))
     return code

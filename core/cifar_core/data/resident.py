@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import torch
@@ -32,6 +33,7 @@ def batches(
     batch_size: int,
     augment: Callable[[Tensor, Tensor, int], Tensor],
     clock: Clock,
+    start: int = 0,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield (images, labels) batch by batch in the given order; the last batch may be smaller.
 
@@ -41,11 +43,16 @@ def batches(
         batch_size: Images in a batch.
         augment: Maps uint8 images, their indices (int64) and the number of the block to float images.
         clock: Charged with "data" while a block is prepared, with "training" otherwise.
+        start: How many batches to leave out at the beginning; the others are what they would be with them.
     """
-    block_size = max(1, BLOCK_IMAGES // batch_size) * batch_size
-    for number, indices in enumerate(order.split(block_size)):
+    per_block = max(1, BLOCK_IMAGES // batch_size)
+    for number, indices in enumerate(order.split(per_block * batch_size)):
+        done = start - number * per_block
+        if done >= per_block:
+            continue
         clock.enter("data")
         images = augment(split.images.index_select(0, indices), indices, number)
         labels = split.labels.index_select(0, indices)
         clock.enter("training")
-        yield from zip(images.split(batch_size), labels.split(batch_size), strict=True)
+        block = zip(images.split(batch_size), labels.split(batch_size), strict=True)
+        yield from itertools.islice(block, max(0, done), None)

@@ -57,6 +57,11 @@ class Run:
         return self.path / "summary.json"
 
     @property
+    def checkpoints(self) -> Path:
+        """The folder for checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
     def log(self) -> Path:
         """The file for all that the process prints."""
         return self.path / "log.txt"

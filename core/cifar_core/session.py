@@ -1,0 +1,160 @@
+"""A training under way, and what happens in it between two steps: requests, evaluations, checkpoints."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from cifar_core import continuation
+from cifar_core.clock import Clock
+from cifar_core.control import ChangeLearningRate, Control, Request
+from cifar_core.data.dataset import Images
+from cifar_core.epoch import ADVICE, Diverged, Progress
+from cifar_core.evaluate import evaluate as evaluated
+from cifar_core.events import AnyEvent, Evaluated, LearningRateChanged, Paused, Resumed, Split
+from cifar_core.preparation import Prepared
+from cifar_core.readback import finite
+
+EVALUATION_BATCH = 500
+
+
+class Ended(Exception):
+    """Somebody asked for the end (``STOP``) or has stopped listening (``CLOSE``)."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One training under way, as the functions below hand it to each other."""
+
+    prepared: Prepared
+    control: Control
+    clock: Clock
+    progress: Progress
+    checkpoints: Path | None
+    """The folder that they are saved in; None for none."""
+
+    def save(self, *, best: bool = False) -> Iterator[AnyEvent]:
+        """Save a checkpoint of the moment."""
+        return continuation.save(self.checkpoints, self.prepared, self.progress, self.clock, best=best)
+
+
+def evaluation_is_due(session: Session) -> bool:
+    """Whether the step just made asks for an evaluation that has not been made yet."""
+    every, progress = session.prepared.config.training.evaluate_every, session.progress
+    return every is not None and progress.step % every == 0 and progress.evaluated_step < progress.step > 0
+
+
+def until_asked(
+    preparation: Generator[AnyEvent, None, Prepared], control: Control
+) -> Generator[AnyEvent, None, Prepared]:
+    """Pass a preparation's events on and return what it returns, unless the end is asked for before.
+
+    Raises:
+        Ended: It was.
+    """
+    with contextlib.closing(preparation):
+        while True:
+            if control.ending is not None:
+                raise Ended(control.ending)
+            try:
+                event = next(preparation)
+            except StopIteration as done:
+                return cast(Prepared, done.value)
+            yield event
+
+
+def obey(session: Session) -> Iterator[AnyEvent]:
+    """Do what was asked for, waiting while paused.
+
+    Raises:
+        Ended: The end was asked for.
+    """
+    clock, progress = session.clock, session.progress
+    epoch, step = progress.epoch, progress.step
+    paused = False
+    while (request := session.control.take(wait=paused)) is not None:
+        match request:
+            case Request.STOP | Request.CLOSE:
+                raise Ended(request)
+            case Request.CHECKPOINT:
+                yield from session.save()
+            case ChangeLearningRate(learning_rate=rate):
+                progress.base_rate = rate
+                yield LearningRateChanged(time=time.time(), epoch=epoch, step=step, learning_rate=rate)
+            case Request.PAUSE | Request.TOGGLE_PAUSE if not paused:
+                paused = True
+                clock.enter("paused")
+                yield Paused(time=time.time(), epoch=epoch, step=step)
+            case Request.RESUME | Request.TOGGLE_PAUSE if paused:
+                paused = False
+                clock.enter("training")
+                yield Resumed(time=time.time(), epoch=epoch, step=step)
+            case _:
+                pass  # asked to pause while paused, or to resume while running
+
+
+def evaluate(session: Session) -> Iterator[AnyEvent]:
+    """Evaluate on the validation images where there are some; only else on the test images."""
+    if session.prepared.val is None:
+        yield from evaluate_split(session, "test", session.prepared.test)
+        session.progress.evaluated_step = session.progress.step
+        return
+    best_before = session.progress.best_top1
+    yield from evaluate_split(session, "val", session.prepared.val)
+    session.progress.evaluated_step = session.progress.step
+    if session.progress.best_top1 != best_before:
+        yield from session.save(best=True)
+
+
+def evaluate_split(session: Session, name: Split, split: Images) -> Iterator[AnyEvent]:
+    """Evaluate on the images of ``split``, which is called ``name``.
+
+    Raises:
+        Ended: The end was asked for meanwhile.
+        Diverged: The loss is not a finite number; after the event that says so.
+    """
+    prepared, clock, progress = session.prepared, session.clock, session.progress
+    before = clock.seconds("evaluation")
+    clock.enter("evaluation")
+    with prepared.learner.autocast():
+        result = evaluated(
+            prepared.learner.model,
+            split.images,
+            split.labels,
+            normalise=prepared.normalise,
+            loss=prepared.learner.loss,
+            classes=len(prepared.classes),
+            batch_size=EVALUATION_BATCH,
+            should_stop=lambda: session.control.ending is not None,
+        )
+    clock.enter("training")
+    if result is None:
+        raise Ended(session.control.ending or Request.STOP)
+    best = name == "val" and (progress.best_top1 is None or result.top1 > progress.best_top1)
+    if best:
+        progress.best_top1 = result.top1
+    if name == "test":
+        progress.final_top1, progress.tested_step = result.top1, progress.step
+    yield Evaluated(
+        time=time.time(),
+        epoch=progress.epoch,
+        step=progress.step,
+        split=name,
+        loss=finite(result.loss),
+        top1=result.top1,
+        top5=result.top5,
+        class_correct=result.class_correct,
+        class_total=result.class_total,
+        confusion=result.confusion,
+        best=best,
+        seconds=clock.seconds("evaluation") - before,
+    )
+    if finite(result.loss) is None:
+        raise Diverged(f"the {name} loss was not a finite number after step {progress.step}; {ADVICE}")
