@@ -15,6 +15,7 @@ from cifar_core.checkpoint import CheckpointError
 from cifar_core.clock import Clock
 from cifar_core.config import Config
 from cifar_core.epoch import Progress
+from cifar_core.errors import printable
 from cifar_core.events import AnyEvent, CheckpointSaved, Warned
 from cifar_core.preparation import Prepared
 
@@ -77,7 +78,10 @@ def resume(folder: Path, prepared: Prepared, progress: Progress, clock: Clock) -
     except CheckpointError:
         raise
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{loaded.path} is no checkpoint of this experiment and version: {error}") from error
+        first_line, _, _ = str(error).partition("\n")
+        raise CheckpointError(
+            f"{printable(loaded.path)} is no checkpoint of this experiment and version: {first_line}"
+        ) from error
     here = _place(prepared)
     changed = [
         f"{name} was {was}, is {here.get(name)}" for name, was in state["place"].items() if was != here.get(name)

@@ -45,10 +45,12 @@ def test_json_is_events_only_and_human_words_go_to_stderr(cifar_tui, tmp_path):
     assert recorded == done.stdout
 
 
-def test_a_run_leaves_its_configuration_events_summary_and_log(cifar_tui, tmp_path):
+def test_a_run_leaves_its_configuration_events_summary_log_and_checkpoints(cifar_tui, tmp_path):
     cifar_tui("--no-tui", *TINY)
     folder = run_folder(tmp_path)
-    assert {file.name for file in folder.iterdir()} == {"config.toml", "events.jsonl", "summary.json", "log.txt"}
+    plain = {"config.toml", "events.jsonl", "summary.json", "log.txt"}
+    assert {file.name for file in folder.iterdir()} == {*plain, "checkpoints"}
+    assert json.loads((folder / "checkpoints" / "last.json").read_text())["step"] == 8
     summary = json.loads((folder / "summary.json").read_text())
     last = [e for e in map(from_json, (folder / "events.jsonl").read_text().splitlines()) if isinstance(e, Evaluated)]
     assert summary["state"] == "completed"
