@@ -1,62 +1,19 @@
 """Each event has at most one line, and the line says what happened."""
 
+from samples import epoch_completed, evaluated, run_started
+
 from cifar_core.events import (
-    EpochCompleted,
-    Evaluated,
     LearningRateChanged,
     Paused,
     Preparing,
     Resumed,
-    RunStarted,
     StepCompleted,
     SystemSampled,
     Warned,
 )
 from cifar_tui.narration import Narrator
 
-STARTED = RunStarted(
-    time=0.0,
-    run_id="r",
-    experiment="mine",
-    model="lenet-notes",
-    parameters=62_006,
-    multiply_adds=1,
-    device="cpu",
-    threads=1,
-    train_images=50_000,
-    val_images=0,
-    test_images=10_000,
-    classes=("a", "b"),
-    epochs=2,
-    batch_size=4,
-    steps_per_epoch=12_500,
-    total_steps=25_000,
-)
-EVALUATED = Evaluated(
-    time=0.0,
-    epoch=1,
-    step=12_500,
-    split="val",
-    loss=1.0,
-    top1=0.482,
-    top5=0.9,
-    class_correct=(1, 1),
-    class_total=(2, 2),
-    confusion=((1, 1), (1, 1)),
-    best=True,
-    seconds=0.5,
-)
-EPOCH = EpochCompleted(
-    time=0.0,
-    epoch=1,
-    step=12_500,
-    loss=1.4771,
-    accuracy=0.466,
-    training_seconds=17.0,
-    evaluation_seconds=0.5,
-    data_seconds=0.5,
-    images_per_second=7648.2,
-)
+STARTED, EVALUATED, EPOCH = run_started(), evaluated(), epoch_completed()
 
 
 def told(*events):

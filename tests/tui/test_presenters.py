@@ -4,46 +4,18 @@ import os
 import re
 
 import pytest
+from samples import evaluated, run_started
 
-from cifar_core.events import Evaluated, Preparing, RunFinished, RunStarted, StepCompleted, from_json
+from cifar_core.events import Preparing, RunFinished, StepCompleted, from_json
 from cifar_tui import presenters
 from cifar_tui.terminal import Outlet
 
-STARTED = RunStarted(
-    time=100.0,
-    run_id="r",
-    experiment="mine",
-    model="lenet-notes",
-    parameters=10,
-    multiply_adds=1,
-    device="cpu",
-    threads=1,
-    train_images=40,
-    val_images=0,
-    test_images=10,
-    classes=("größe",),
-    epochs=1,
-    batch_size=4,
-    steps_per_epoch=10,
-    total_steps=10,
-)
+STARTED = run_started(train_images=40, epochs=1, steps_per_epoch=10, total_steps=10, classes=("größe",))
 STEPS = [
     StepCompleted(time=100.0 + step, epoch=1, step=step, loss=2.0, accuracy=0.5, learning_rate=0.1)
     for step in range(1, 11)
 ]
-EVALUATED = Evaluated(
-    time=170.0,
-    epoch=1,
-    step=10,
-    split="test",
-    loss=1.0,
-    top1=0.5,
-    top5=1.0,
-    class_correct=(1,),
-    class_total=(2,),
-    confusion=((1,),),
-    seconds=60.0,
-)
+EVALUATED = evaluated(step=10)
 FINISHED = RunFinished(
     time=171.0,
     reason="completed",
@@ -132,4 +104,4 @@ def test_the_log_keeps_the_lines_and_not_the_frames(sheet):
     for event in (STARTED, *STEPS, EVALUATED, FINISHED):
         presenter.show(event)
     presenter.close()
-    assert sheet.kept() == "mine: lenet-notes (10 parameters) on cpu, 1 x 40 images\n"
+    assert sheet.kept() == "mine: lenet-notes (62,006 parameters) on cpu, 1 x 40 images\n"

@@ -4,25 +4,14 @@ import io
 
 import pytest
 from rich.console import Console
+from samples import evaluated
 
-from cifar_core.events import Evaluated, RunFinished
+from cifar_core.events import RunFinished
 from cifar_tui import summary
 
 
-def evaluated(correct, total):
-    return Evaluated(
-        time=0.0,
-        epoch=1,
-        step=1_000,
-        split="test",
-        loss=1.0,
-        top1=sum(correct) / sum(total),
-        top5=0.99,
-        class_correct=tuple(correct),
-        class_total=tuple(total),
-        confusion=(),
-        seconds=1.0,
-    )
+def counted(correct, total):
+    return evaluated(top1=sum(correct) / sum(total), class_correct=tuple(correct), class_total=tuple(total))
 
 
 def drawn(table):
@@ -32,7 +21,7 @@ def drawn(table):
 
 
 def test_classes_come_best_first_and_sum_up():
-    rows = drawn(summary.per_class(("cat", "ship"), evaluated([10, 80], [100, 100])))
+    rows = drawn(summary.per_class(("cat", "ship"), counted([10, 80], [100, 100])))
     assert [row.split("│")[1].strip() for row in rows] == ["ship", "cat", "all"]
     assert "80.0 %" in rows[0]
     assert rows[0].count("█") == 8 * rows[1].count("█") == 16
@@ -41,11 +30,11 @@ def test_classes_come_best_first_and_sum_up():
 
 
 def test_a_class_without_images_divides_nothing():
-    assert "0.0 %" in drawn(summary.per_class(("none", "some"), evaluated([0, 1], [0, 1])))[1]
+    assert "0.0 %" in drawn(summary.per_class(("none", "some"), counted([0, 1], [0, 1])))[1]
 
 
 def test_a_class_name_cannot_steer_the_terminal_or_mark_text_up():
-    rows = drawn(summary.per_class(("\x1b[2J", "[red]x"), evaluated([2, 1], [2, 2])))
+    rows = drawn(summary.per_class(("\x1b[2J", "[red]x"), counted([2, 1], [2, 2])))
     assert r"\x1b[2J" in rows[0]
     assert "[red]x" in rows[1]
 
