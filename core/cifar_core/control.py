@@ -26,6 +26,16 @@ class ChangeLearningRate:
     learning_rate: float
 
 
+@dataclass(frozen=True, slots=True)
+class ChangeCheckpointMinutes:
+    """Save whenever this many minutes have passed since the last checkpoint."""
+
+    minutes: float
+
+
+AnyRequest = Request | ChangeLearningRate | ChangeCheckpointMinutes
+
+
 class Control:
     """A mailbox of requests to one training.
 
@@ -35,7 +45,7 @@ class Control:
     """
 
     def __init__(self) -> None:
-        self._requests: SimpleQueue[Request | ChangeLearningRate] = SimpleQueue()
+        self._requests: SimpleQueue[AnyRequest] = SimpleQueue()
         self._ending: Request | None = None
 
     def pause(self) -> None:
@@ -60,9 +70,15 @@ class Control:
         Raises:
             ValueError: if it is not a positive, finite number.
         """
-        if not (math.isfinite(learning_rate) and learning_rate > 0):
-            raise ValueError(f"the learning rate must be a positive number, not {learning_rate}")
-        self._requests.put(ChangeLearningRate(learning_rate))
+        self._requests.put(ChangeLearningRate(_positive("the learning rate", learning_rate)))
+
+    def change_checkpoint_minutes(self, minutes: float) -> None:
+        """Save whenever this many minutes have passed since the last checkpoint.
+
+        Raises:
+            ValueError: if it is not a positive, finite number.
+        """
+        self._requests.put(ChangeCheckpointMinutes(_positive("the minutes between checkpoints", minutes)))
 
     def stop(self) -> None:
         """End the training before its next step, as a run that was stopped on request."""
@@ -84,9 +100,15 @@ class Control:
         """``STOP`` or ``CLOSE`` once asked for: also seen while data is still being prepared."""
         return self._ending
 
-    def take(self, *, wait: bool = False) -> Request | ChangeLearningRate | None:
+    def take(self, *, wait: bool = False) -> AnyRequest | None:
         """The next request, or None when there is none and ``wait`` is false. For the trainer alone."""
         try:
             return self._requests.get(block=wait)
         except Empty:
             return None
+
+
+def _positive(name: str, value: float) -> float:
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be a positive number, not {value}")
+    return value

@@ -1,4 +1,4 @@
-"""The run folder: how one is made, what lies in it, and how its events are read back."""
+"""The run folder: how one is made, what lies in it, and how one is found by its name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import shlex
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 from platformdirs import user_state_path
 
 from cifar_core.errors import CifarError, ConfigError, printable
-from cifar_core.events import AnyEvent, from_json
 from cifar_experiments.atomic import replace_file
 from cifar_experiments.presets.toml import whole_text
 from cifar_experiments.runs.summary import Summary, to_bytes
@@ -33,13 +32,14 @@ class RunFolderError(CifarError):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run's folder and the configuration that it was made for."""
+    """A run's folder, and what lies where in it."""
 
-    id: str
     path: Path
-    config: Config
-    started: float
-    """Seconds since 1970-01-01 UTC."""
+
+    @property
+    def id(self) -> str:
+        """What the run is called: the name of its folder."""
+        return self.path.name
 
     @property
     def toml(self) -> Path:
@@ -66,6 +66,16 @@ class Run:
         """The file for all that the process prints."""
         return self.path / "log.txt"
 
+    @property
+    def lock(self) -> Path:
+        """The file that says which process works on the run."""
+        return self.path / "lock"
+
+    @property
+    def socket(self) -> Path:
+        """The Unix socket that a run under way listens on."""
+        return self.path / "control.sock"
+
 
 def runs_folder(chosen: Path | None = None) -> Path:
     """Return the folder that runs are kept in: chosen, else ``$CIFAR_TUI_RUNS``, else the user's own."""
@@ -74,26 +84,89 @@ def runs_folder(chosen: Path | None = None) -> Path:
     return folder.absolute()
 
 
-def create(config: Config, runs_dir: Path | None = None, *, command: Sequence[str]) -> Run:
+def in_folder(runs_dir: Path | None = None) -> list[Run]:
+    """Return the runs that are kept in a folder, the newest last.
+
+    Raises:
+        RunFolderError: The folder cannot be read. One that is missing holds no runs.
+    """
+    parent = runs_folder(runs_dir)
+    try:
+        return sorted((Run(path) for path in parent.iterdir() if is_run(path)), key=lambda run: run.id)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise RunFolderError(f"{printable(parent)}: cannot be read: {error.strerror}") from None
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder looks like a run's."""
+    return (path / "config.toml").is_file() and (path / "summary.json").is_file()
+
+
+def find(name: str, runs_dir: Path | None = None) -> Run:
+    """Return the run that ``name`` means: a run's folder, an id, the beginning of just one id, or "last".
+
+    Raises:
+        ConfigError: There is none, or there are several.
+    """
+    if os.sep in name or name in (".", ".."):
+        path = Path(name).absolute()
+        if is_run(path):
+            return Run(path)
+        raise ConfigError(f"{printable(name)}: is no folder of a run (one holds config.toml and summary.json)")
+    there = in_folder(runs_dir)
+    if name == "last" and there:
+        return there[-1]
+    meant = [run for run in there if run.id == name] or [run for run in there if run.id.startswith(name)]
+    if len(meant) == 1:
+        return meant[0]
+    parent = printable(runs_folder(runs_dir))
+    if meant:
+        ids = ", ".join(run.id for run in meant[:5]) + (", ..." if len(meant) > 5 else "")
+        raise ConfigError(f"{printable(name)}: {len(meant)} runs in {parent} begin with that: {printable(ids)}")
+    raise ConfigError(f"{printable(name)}: no run in {parent} is called that; cifar-tui runs list shows what there is")
+
+
+def create(
+    config: Config, runs_dir: Path | None = None, *, command: Sequence[str], parent: Run | None = None
+) -> Run:
     """Make the folder of a new run, ready to be recorded into, with its configuration and a first summary.
 
-    ``command`` is the command line that started it, to be read again later.
+    Args:
+        config: The whole configuration.
+        runs_dir: See ``runs_folder``.
+        command: The command line that started it, to be read again later.
+        parent: The run from whose last checkpoint this one goes on; None for one that begins.
 
     Raises:
         ConfigError: if no folder can be made or written there.
     """
-    parent = runs_folder(runs_dir)
+    folder = runs_folder(runs_dir)
     run = None
+    started = time.time()
     try:
-        run = _new_folder(config, parent)
-        replace_file(run.toml, f"{_header(run, command)}\n{whole_text(_movable(config))}".encode())
+        run = _new_folder(config.name, folder, started)
+        header = _header(run, config, command, parent, started)
+        replace_file(run.toml, f"{header}\n{whole_text(_movable(config))}".encode())
         run.events.touch()
-        replace_file(run.summary, to_bytes(first_summary(run)))
+        summary = Summary(
+            id=run.id,
+            experiment=config.name,
+            model=config.model.name,
+            state="created",
+            parent=None if parent is None else str(parent.path),
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            started=started,
+            total_epochs=config.training.epochs,
+        )
+        replace_file(run.summary, to_bytes(summary))
     except OSError as error:
         if run is not None:
             shutil.rmtree(run.path, ignore_errors=True)
         raise ConfigError(
-            f"{printable(parent)}: no run can be kept there: {error.strerror}; "
+            f"{printable(folder)}: no run can be kept there: {error.strerror}; "
             "--runs-dir or CIFAR_TUI_RUNS names another folder"
         ) from None
     return run
@@ -107,23 +180,22 @@ def _movable(config: Config) -> Config:
     return config.model_copy(update={"data": config.data.model_copy(update={"root": root})})
 
 
-def _new_folder(config: Config, parent: Path) -> Run:
-    parent.mkdir(parents=True, exist_ok=True)
-    started = time.time()
+def _new_folder(experiment: str, folder: Path, started: float) -> Run:
+    folder.mkdir(parents=True, exist_ok=True)
     when = time.strftime("%Y%m%d-%H%M%S", time.gmtime(started))
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", config.name)[:60].strip("-.") or "unnamed"
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", experiment)[:60].strip("-.") or "unnamed"
     for attempt in range(100):
-        run_id = f"{when}-{name}-{secrets.token_hex(2)}"
+        run = Run(folder / f"{when}-{name}-{secrets.token_hex(2)}")
         try:
-            (parent / run_id).mkdir()
+            run.path.mkdir()
             break
         except FileExistsError:
             if attempt == 99:
                 raise
-    return Run(run_id, parent / run_id, config, started)
+    return run
 
 
-def _header(run: Run, command: Sequence[str]) -> str:
+def _header(run: Run, config: Config, command: Sequence[str], parent: Run | None, started: float) -> str:
     from importlib.metadata import PackageNotFoundError, version
 
     def version_of(package: str) -> str:
@@ -132,45 +204,15 @@ def _header(run: Run, command: Sequence[str]) -> str:
         except PackageNotFoundError:
             return f"{package} of unknown version"
 
-    when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(run.started))
+    when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(started))
     versions = f"{version_of('cifar-tui')}, {version_of('torch')}, Python {platform.python_version()}"
-    lines = (
-        f"{run.config.name}, started {when}",
-        f"{versions}, seed {run.config.training.seed}",
+    lines = [
+        f"{config.name}, started {when}",
+        f"{versions}, seed {config.training.seed}",
         f"started by: {shlex.join(command)}",
-        f"repeat by:  {shlex.join(['cifar-tui', '--no-tui', str(run.toml)])}",
-    )
+    ]
+    if parent is None:
+        lines.append(f"repeat by:  {shlex.join(['cifar-tui', '--no-tui', str(run.toml)])}")
+    else:
+        lines.append(f"goes on from the last checkpoint of {parent.path}")
     return "".join(f"# {printable(line)}\n" for line in lines)
-
-
-def first_summary(run: Run) -> Summary:
-    """Return what there is to say before the first event."""
-    return Summary(
-        id=run.id,
-        experiment=run.config.name,
-        model=run.config.model.name,
-        state="running",
-        pid=os.getpid(),
-        host=socket.gethostname(),
-        started=run.started,
-        total_epochs=run.config.training.epochs,
-    )
-
-
-def read_events(path: Path) -> Iterator[AnyEvent]:
-    """Yield the events of a file that may still be written: a last line that is not whole yet is its end.
-
-    Raises:
-        RunFolderError: if the file cannot be read, or a whole line of it is no event.
-    """
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if not line.endswith(b"\n"):
-                    return
-                try:
-                    yield from_json(line)
-                except (ValueError, RecursionError) as error:
-                    raise RunFolderError(f"{printable(path)}:{number}: is no event: {printable(error)}") from None
-    except OSError as error:
-        raise RunFolderError(f"{printable(path)}: cannot be read: {error.strerror}") from None

@@ -12,7 +12,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     experiment: str
     model: str
     state: str
-    """running, completed, stopped, diverged or failed."""
+    """created, running, completed, stopped, diverged or failed."""
+    parent: str | None = None
+    """The folder of the run from whose last checkpoint it went on; None for one that began by itself."""
     pid: int
     host: str
     """The process that runs it, and where: a running state of a process that is gone is not true."""
@@ -41,3 +43,12 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 def to_bytes(summary: Summary) -> bytes:
     """Return a summary as the JSON text that its file holds."""
     return msgspec.json.format(msgspec.json.encode(summary)) + b"\n"
+
+
+def from_bytes(content: bytes) -> Summary:
+    """Return the summary that a file holds.
+
+    Raises:
+        ValueError: It holds none of this version.
+    """
+    return msgspec.json.decode(content, type=Summary)
