@@ -213,8 +213,14 @@ class Training(Section):
     """Report the gradients' norm with every step."""
     evaluate_every: Annotated[int, Field(ge=1)] | None = None
     """Evaluate after every N steps rather than after each epoch."""
-    checkpoint_every: Annotated[int, Field(ge=0)] = 1
-    """Epochs between two checkpoints; with 0 there are only those of the best, of a stop and of the end."""
+    checkpoint_every: Annotated[int, Field(ge=0)] | None = None
+    """Epochs between two checkpoints, 0 for none; by default 1 as long as saving takes less than 1 % of the time."""
+    checkpoint_minutes: Positive = 10.0
+    """Also save when so many minutes have passed since the last checkpoint, wherever the training is."""
+    patience: Annotated[int, Field(ge=1)] | None = None
+    """End after this many evaluations in a row without a better accuracy on the validation images."""
+    deterministic: bool = False
+    """Only use kernels on a GPU that repeat to the last bit: slower; those on a CPU always do."""
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """CPU threads of torch; by default as many as it takes by itself. Very small steps want 1."""
 
@@ -239,6 +245,14 @@ class Config(Section):
     optimizer: Annotated[Sgd | Adam | AdamW, Field(discriminator="name")] = Sgd()
     schedule: Annotated[Constant | Step | MultiStep | Cosine | OneCycle, Field(discriminator="name")] = Constant()
     training: Training = Training()
+
+    @model_validator(mode="after")
+    def _patience_has_images_to_judge_by(self) -> Config:
+        if self.training.patience is not None and not self.data.validation:
+            raise ValueError(
+                "training.patience: needs data.validation above 0, since test images take part in no choice"
+            )
+        return self
 
     @model_validator(mode="before")
     @classmethod

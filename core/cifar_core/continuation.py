@@ -4,57 +4,60 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from cifar_core import checkpoint
+from cifar_core import checkpoint, device, generators
 from cifar_core.checkpoint import CheckpointError
 from cifar_core.clock import Clock
 from cifar_core.config import Config
-from cifar_core.epoch import Progress
+from cifar_core.epoch import ADVICE, Diverged, Progress
 from cifar_core.errors import printable
-from cifar_core.events import AnyEvent, CheckpointSaved, Warned
+from cifar_core.events import AnyEvent, CheckpointSaved, CheckpointStarted, Warned
 from cifar_core.preparation import Prepared
 
 # What may differ between a checkpoint and the training that goes on from it, since no step depends on it.
 FREE_IN_DATA = {"root", "verify", "mirrors"}
-FREE_IN_TRAINING = {"device", "threads", "checkpoint_every", "gradient_norm"}
+FREE_IN_TRAINING = {"device", "threads", "deterministic", "checkpoint_every", "checkpoint_minutes", "gradient_norm"}
 
 
-def save(
-    folder: Path | None, prepared: Prepared, progress: Progress, clock: Clock, *, best: bool = False
-) -> Iterator[AnyEvent]:
-    """Save a checkpoint into ``folder``, if there is one; yield what came of it.
+def save(folder: Path, prepared: Prepared, progress: Progress, clock: Clock, *, best: bool) -> Iterator[AnyEvent]:
+    """Save a checkpoint into ``folder``; yield that it begins and what came of it.
 
     A checkpoint that cannot be written is warned of: the training is worth more than its copy.
+
+    Raises:
+        Diverged: A weight is not a finite number; what was saved before is kept as it is.
     """
-    if folder is None:
-        return
-    began = time.perf_counter()
     interrupted = clock.enter("preparing")  # time that belongs to no rate
     try:
-        saved = checkpoint.save(folder, _state(prepared, progress, clock), step=progress.step, best=best)
-    except CheckpointError as error:
-        yield Warned(time=time.time(), code="checkpoint-not-saved", message=str(error))
-        return
+        # The last step's loss was that of the weights before it, and cannot tell.
+        if not prepared.learner.is_finite():
+            raise Diverged(f"the weights were not finite numbers after step {progress.step}; {ADVICE}")
+        progress.checkpoints += 1
+        place = {"epoch": progress.epoch, "step": progress.step}
+        yield CheckpointStarted(time=time.time(), number=progress.checkpoints, **place)
+        began = time.perf_counter()
+        try:
+            saved = checkpoint.save(folder, _state(prepared, progress, clock), step=progress.step, best=best)
+        except CheckpointError as error:
+            yield Warned(time=time.time(), code="checkpoint-not-saved", message=str(error))
+            return
+        progress.checkpoint = str(saved.path)
+        seconds = time.perf_counter() - began
     finally:
         clock.enter(interrupted)
     yield CheckpointSaved(
-        time=time.time(),
-        epoch=progress.epoch,
-        step=progress.step,
-        best=best,
-        path=str(saved.path),
-        bytes=saved.bytes,
-        seconds=time.perf_counter() - began,
+        time=time.time(), best=best, path=progress.checkpoint, bytes=saved.bytes, seconds=seconds, **place
     )
 
 
-def resume(folder: Path, prepared: Prepared, progress: Progress, clock: Clock) -> Iterator[AnyEvent]:
+def resume(folder: Path, prepared: Prepared, progress: Progress, clock: Clock, *, fork: bool) -> Iterator[AnyEvent]:
     """Make ``prepared``, ``progress`` and ``clock`` what they were at the last usable checkpoint in ``folder``.
+
+    A fork goes on with another configuration: with weights, position and, as long as the optimizer is of the
+    same kind, its state; with rates, sizes and schedule as they are now.
 
     Yields a ``Warned`` for a fall-back to an earlier checkpoint, and for what keeps the rest of the
     training from being exactly what it would have been.
@@ -67,54 +70,64 @@ def resume(folder: Path, prepared: Prepared, progress: Progress, clock: Clock) -
         yield Warned(time=time.time(), code="fell-back", message=f"{loaded.fell_back}; step {loaded.step} can")
     state = loaded.state
     try:
-        _refuse_another_experiment(Config.model_validate_json(state["config"]), prepared.config)
-        prepared.learner.restore(state["learner"])
-        torch.set_rng_state(state["generators"]["cpu"])
-        if prepared.device.type == "cuda" and state["generators"]["cuda"] is not None:
-            torch.cuda.set_rng_state(state["generators"]["cuda"], prepared.device)
-        for field in fields(Progress):
-            setattr(progress, field.name, state["progress"][field.name])
+        then = Config.model_validate_json(state["config"])
+        if not fork:
+            _refuse_another_experiment(then, prepared.config)
+        prepared.learner.restore(
+            state["learner"], other_options=fork, other_optimizer=then.optimizer.name != prepared.config.optimizer.name
+        )
+        generators.restore(state["generators"], prepared.device)
+        for name, value in state["progress"].items():
+            setattr(progress, name, value)
+        progress.checkpoint = str(loaded.path)
+        if fork:
+            _replace(progress, prepared, then, state["steps_per_epoch"])
         clock.go_on_from(state["seconds"])
     except CheckpointError:
         raise
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         first_line, _, _ = str(error).partition("\n")
         raise CheckpointError(
             f"{printable(loaded.path)} is no checkpoint of this experiment and version: {first_line}"
         ) from error
-    here = _place(prepared)
-    changed = [
-        f"{name} was {was}, is {here.get(name)}" for name, was in state["place"].items() if was != here.get(name)
-    ]
-    if changed or prepared.device.type != "cpu":
-        reason = "; ".join(changed) or f"kernels on {prepared.device.type} may add numbers in another order"
-        yield Warned(
-            time=time.time(), code="not-exactly-resumed", message=f"not exactly what it would have been: {reason}"
-        )
+    if not fork:
+        yield from _doubts(state["place"], device.place(prepared.device), prepared)
+
+
+def _replace(progress: Progress, prepared: Prepared, then: Config, steps_per_epoch: int) -> None:
+    """Put ``progress`` at the same place among the images, where steps are now of another size."""
+    now = prepared.config
+    if then.optimizer.lr != now.optimizer.lr:
+        progress.base_rate = now.optimizer.lr
+    if (steps_per_epoch, then.training.batch_size) == (prepared.steps_per_epoch, now.training.batch_size):
+        return
+    whole = progress.epoch - progress.in_epoch
+    images = (progress.step - whole * steps_per_epoch) * then.training.batch_size
+    made = min(images // now.training.batch_size, prepared.steps_per_epoch)
+    progress.step = whole * prepared.steps_per_epoch + made
+    progress.evaluated_step = progress.tested_step = -1
+
+
+def _doubts(then: Mapping[str, str], now: Mapping[str, str], prepared: Prepared) -> Iterator[AnyEvent]:
+    """Warn of what keeps a resumed training from being exactly the one that was interrupted."""
+    reasons = [f"{name} was {was}, is {now.get(name, 'unknown')}" for name, was in then.items() if was != now.get(name)]
+    reasons += device.why_not_repeatable(prepared.device)
+    if reasons:
+        message = f"not exactly what it would have been: {'; '.join(reasons)}"
+        yield Warned(time=time.time(), code="not-exactly-resumed", message=message)
 
 
 def _state(prepared: Prepared, progress: Progress, clock: Clock) -> dict[str, Any]:
-    on_gpu = prepared.device.type == "cuda"
+    done = asdict(progress)
+    del done["checkpoint"]  # its own file's name cannot be in it
     return {
         "config": prepared.config.model_dump_json(),
-        "progress": asdict(progress),
+        "progress": done,
+        "steps_per_epoch": prepared.steps_per_epoch,
         "seconds": clock.spent(),
         "learner": prepared.learner.state(),
-        # Order and augmentation are drawn from the seed and the place in the training: these serve dropout.
-        "generators": {
-            "cpu": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state(prepared.device) if on_gpu else None,
-        },
-        "place": _place(prepared),
-    }
-
-
-def _place(prepared: Prepared) -> dict[str, str]:
-    """What the last bits of a result depend on besides the configuration."""
-    return {
-        "torch": str(torch.__version__),
-        "device": prepared.device.type,
-        "threads": str(torch.get_num_threads()),
+        "generators": generators.states(prepared.device),
+        "place": device.place(prepared.device),
     }
 
 

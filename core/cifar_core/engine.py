@@ -11,7 +11,7 @@ from typing import Any
 
 from cifar_core.config import Config
 from cifar_core.control import Control
-from cifar_core.events import AnyEvent, RunFinished
+from cifar_core.events import AnyEvent, CheckpointStarted, RunFinished
 from cifar_core.handover import Handover
 
 SAMPLE_SECONDS = 1.0
@@ -37,10 +37,11 @@ async def train(
     Args:
         config: The experiment.
         control: Where requests come from while it runs; made anew when not given. Serves one training.
-        checkpoint_dir: Folder to save checkpoints in: after every ``training.checkpoint_every`` epochs, at the
+        checkpoint_dir: Folder to save checkpoints in: after epochs and minutes as ``training`` says, at the
             best evaluation, when asked to, on a stop and at the end. None saves none.
         resume: Folder of checkpoints to go on from; exactly, where that is possible, and with a ``Warned``
-            where it is not. May be ``checkpoint_dir`` itself.
+            where it is not. Usually ``checkpoint_dir`` itself. Another one, of another run, is a fork: then
+            ``config`` may differ from what it was, and a checkpoint is saved at once.
         run_id: Name of the run, repeated in ``RunStarted``.
 
     Raises:
@@ -86,7 +87,12 @@ def _work(
             for event in trainer.run(config, control, **options):
                 if isinstance(event, RunFinished):
                     stop_sampling()
-                handover.put(event)
+                if not handover.put(event):
+                    break
+                # What a checkpoint holds must have been seen, and recorded, before the checkpoint counts:
+                # else a record that ends with its process could miss what training goes on after.
+                if isinstance(event, CheckpointStarted) and not handover.settle():
+                    break
     except BaseException as error:  # noqa: BLE001, the thread's last frame: raised again in the consumer
         _release(error)
         failure.append(error)

@@ -33,13 +33,19 @@ class Progress:
     """After which the newest evaluation on the test images was made."""
     base_rate: float = 0.0
     """That the schedule multiplies."""
+    checkpoints: int = 0
+    """Begun so far, the one that holds this included."""
     epoch_images: int = 0
     epoch_loss: float = 0.0
     epoch_accuracy: float = 0.0
     """Of the steps of this epoch: the number of their images, and sums over these."""
     best_top1: float | None = None
+    evaluations_since_best: int = 0
+    """On the validation images."""
     final_top1: float | None = None
     final_loss: float | None = None
+    checkpoint: str | None = None
+    """The file of the last one; the only field that is not kept in it."""
 
 
 class Epoch:

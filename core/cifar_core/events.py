@@ -55,6 +55,8 @@ class RunStarted(Event, frozen=True, kw_only=True, tag=True):
     steps_per_epoch: int
     total_steps: int
     resumed_from_step: int = 0
+    resumed_from_checkpoint: int = 0
+    """The number of the ``CheckpointStarted`` that all before it belongs to; 0 where nothing came before."""
     not_repeatable: tuple[str, ...] = ()
     """Sentences saying what makes a bit-exact repeat impossible; empty when nothing does."""
 
@@ -125,6 +127,18 @@ class GpuSample(msgspec.Struct, frozen=True, kw_only=True):
     """Degrees Celsius."""
 
 
+class CheckpointStarted(Event, frozen=True, kw_only=True, tag=True):
+    """The state after ``step`` is about to be saved: all that happened up to here, and nothing later, is in it.
+
+    It is saved only after whoever takes the events has asked for the next one.
+    """
+
+    epoch: int
+    step: int
+    number: int
+    """Counted from 1 over the whole training, those before an interruption included."""
+
+
 class CheckpointSaved(Event, frozen=True, kw_only=True, tag=True):
     """The state after ``step`` is safe on disk, as the last checkpoint and perhaps as the best."""
 
@@ -177,7 +191,7 @@ class LearningRateChanged(Event, frozen=True, kw_only=True, tag=True):
 class Warned(Event, frozen=True, kw_only=True, tag=True):
     """Something that the user should know and that does not stop the training."""
 
-    code: Literal["cache-not-written", "checkpoint-not-saved", "fell-back", "not-exactly-resumed"]
+    code: Literal["cache-not-written", "checkpoint-not-saved", "fell-back", "not-exactly-resumed", "history-incomplete"]
     message: str
 
 
@@ -187,6 +201,10 @@ class RunFinished(Event, frozen=True, kw_only=True, tag=True):
     reason: Literal["completed", "stopped", "diverged", "failed"]
     epoch: int
     step: int
+    early: bool = False
+    """Whether ``training.patience`` was at its end, and so the training complete before its last step."""
+    checkpoint: str | None = None
+    """The file of the last checkpoint, which training can go on from; None where there is none."""
     best_top1: float | None = None
     """Highest on the validation images; None where there are none."""
     final_top1: float | None = None
@@ -207,6 +225,7 @@ AnyEvent = (
     | StepCompleted
     | EpochCompleted
     | Evaluated
+    | CheckpointStarted
     | CheckpointSaved
     | SystemSampled
     | Paused

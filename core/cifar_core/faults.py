@@ -86,7 +86,7 @@ def _sentence(details: Mapping[str, Any], tree: Mapping[str, object]) -> tuple[s
         case "value_error":
             text = printable(context["error"])
             named, colon, rest = text.partition(": ")
-            return (f"{section}.{named}", rest) if colon else (key, text)
+            return (f"{section}.{named}" if section else named, rest) if colon else (key, text)
         case "string_pattern_mismatch":
             form = _FORMS.get(key.partition("[")[0], f"of the form {context['pattern']}")
             return key, f"must be {form}, not {shown(value)}"

@@ -28,6 +28,7 @@ class Handover:
         self._room = threading.Condition()
         self._arrived = asyncio.Event()
         self._asleep = True
+        self._taken = False
         self._closed = False
         self._finished = False
 
@@ -41,6 +42,16 @@ class Handover:
             self._events.append(event)
             self._wake()
         return True
+
+    def settle(self) -> bool:
+        """Wait until the consumer is done with every event put so far; False once it has left.
+
+        It is done with an event when it asks for what comes after it.
+        """
+        with self._room:
+            while (self._events or self._taken) and not self._closed:
+                self._room.wait()
+            return not self._closed
 
     def finish(self) -> None:
         """Say that no event follows; the last call of the last producer."""
@@ -58,6 +69,9 @@ class Handover:
 
     async def take(self) -> list[AnyEvent]:
         """Wait for events and return all there are; an empty list when none will follow."""
+        with self._room:
+            self._taken = False
+            self._room.notify_all()
         while not self._events:
             # In this order, since the producer puts its last event before it finishes.
             if self._finished and not self._events:
@@ -71,6 +85,7 @@ class Handover:
         with self._room:
             taken = list(self._events)
             self._events.clear()
+            self._taken = True
             self._room.notify_all()
         return taken
 

@@ -59,15 +59,32 @@ class Learner:
             "scaler": self._scaler.state_dict(),
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def is_finite(self) -> bool:
+        """Whether every weight and statistic of the model is a finite number. Waits for the device."""
+        values = [v for v in self.model.state_dict().values() if v.is_floating_point()]
+        return bool(torch.stack([torch.isfinite(v).all() for v in values]).all())
+
+    def restore(self, state: dict[str, Any], *, other_options: bool = False, other_optimizer: bool = False) -> None:
         """Make it what it was when ``state`` was taken.
+
+        Args:
+            state: What ``state`` returned.
+            other_options: Keep the options that the optimizer has now, rather than take those it had.
+            other_optimizer: It was of another kind, and what it remembered is of no use.
 
         Raises:
             RuntimeError, ValueError: It is of another model or optimizer.
         """
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self._scaler.load_state_dict(state["scaler"])
+        if not other_optimizer:
+            optimizer = dict(state["optimizer"])
+            if other_options:
+                now = self.optimizer.state_dict()["param_groups"]
+                optimizer["param_groups"] = now
+            self.optimizer.load_state_dict(optimizer)
+        # A scaler that is switched off has no state, and takes none.
+        if state["scaler"] and self._scaler.is_enabled():
+            self._scaler.load_state_dict(state["scaler"])
 
     def update(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Make one optimizer step on a batch.

@@ -63,7 +63,7 @@ class Prepared:
     def _laid_out(self, images: Tensor) -> Tensor:
         return images.contiguous(memory_format=self.learner.memory_format)
 
-    def started(self, run_id: str, resumed_from_step: int) -> RunStarted:
+    def started(self, run_id: str, resumed_from_step: int, resumed_from_checkpoint: int) -> RunStarted:
         """The event that describes this training."""
         training, model = self.config.training, self.learner.model
         return RunStarted(
@@ -73,7 +73,7 @@ class Prepared:
             model=self.config.model.name,
             parameters=size.parameters(model),
             multiply_adds=size.multiply_adds(model),
-            device=_described(self.device),
+            device=device.described(self.device),
             threads=torch.get_num_threads(),
             train_images=len(self.train),
             val_images=len(self.val) if self.val is not None else 0,
@@ -84,6 +84,7 @@ class Prepared:
             steps_per_epoch=self.steps_per_epoch,
             total_steps=self.total_steps,
             resumed_from_step=resumed_from_step,
+            resumed_from_checkpoint=resumed_from_checkpoint,
             not_repeatable=device.why_not_repeatable(self.device),
         )
 
@@ -116,9 +117,3 @@ def prepare(config: Config) -> Generator[AnyEvent, None, Prepared]:
         steps_per_epoch=steps_per_epoch,
         total_steps=min(all_steps, training.max_steps or all_steps),
     )
-
-
-def _described(where: torch.device) -> str:
-    if where.type == "cuda":
-        return f"{where} ({torch.cuda.get_device_name(where)})"
-    return str(where)

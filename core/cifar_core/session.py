@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import cast
 
 from cifar_core import continuation
+from cifar_core.cadence import Cadence
 from cifar_core.clock import Clock
-from cifar_core.control import ChangeLearningRate, Control, Request
+from cifar_core.control import ChangeCheckpointMinutes, ChangeLearningRate, Control, Request
 from cifar_core.data.dataset import Images
 from cifar_core.epoch import ADVICE, Diverged, Progress
 from cifar_core.evaluate import evaluate as evaluated
@@ -39,16 +40,27 @@ class Session:
     progress: Progress
     checkpoints: Path | None
     """The folder that they are saved in; None for none."""
+    cadence: Cadence
 
     def save(self, *, best: bool = False) -> Iterator[AnyEvent]:
-        """Save a checkpoint of the moment."""
-        return continuation.save(self.checkpoints, self.prepared, self.progress, self.clock, best=best)
+        """Save a checkpoint of the moment, if there is a folder for it."""
+        if self.checkpoints is None:
+            return
+        began = time.monotonic()
+        yield from continuation.save(self.checkpoints, self.prepared, self.progress, self.clock, best=best)
+        self.cadence.saved(time.monotonic() - began)
 
 
 def evaluation_is_due(session: Session) -> bool:
     """Whether the step just made asks for an evaluation that has not been made yet."""
     every, progress = session.prepared.config.training.evaluate_every, session.progress
     return every is not None and progress.step % every == 0 and progress.evaluated_step < progress.step > 0
+
+
+def out_of_patience(session: Session) -> bool:
+    """Whether the training is to end since it has not become better for long enough."""
+    patience = session.prepared.config.training.patience
+    return patience is not None and session.progress.evaluations_since_best >= patience
 
 
 def until_asked(
@@ -88,6 +100,8 @@ def obey(session: Session) -> Iterator[AnyEvent]:
             case ChangeLearningRate(learning_rate=rate):
                 progress.base_rate = rate
                 yield LearningRateChanged(time=time.time(), epoch=epoch, step=step, learning_rate=rate)
+            case ChangeCheckpointMinutes(minutes=minutes):
+                session.cadence.minutes = minutes
             case Request.PAUSE | Request.TOGGLE_PAUSE if not paused:
                 paused = True
                 clock.enter("paused")
@@ -140,6 +154,8 @@ def evaluate_split(session: Session, name: Split, split: Images) -> Iterator[Any
     best = name == "val" and (progress.best_top1 is None or result.top1 > progress.best_top1)
     if best:
         progress.best_top1 = result.top1
+    if name == "val":
+        progress.evaluations_since_best = 0 if best else progress.evaluations_since_best + 1
     if name == "test":
         progress.final_top1, progress.tested_step = result.top1, progress.step
     yield Evaluated(

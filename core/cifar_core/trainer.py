@@ -10,7 +10,8 @@ from typing import Literal
 
 import torch
 
-from cifar_core import continuation
+from cifar_core import continuation, device
+from cifar_core.cadence import Cadence
 from cifar_core.clock import Clock
 from cifar_core.config import Config
 from cifar_core.control import Control, Request
@@ -21,7 +22,16 @@ from cifar_core.events import AnyEvent, RunFinished
 from cifar_core.preparation import prepare
 from cifar_core.randomness import derived_seed
 from cifar_core.readback import Readback
-from cifar_core.session import Ended, Session, evaluate, evaluate_split, evaluation_is_due, obey, until_asked
+from cifar_core.session import (
+    Ended,
+    Session,
+    evaluate,
+    evaluate_split,
+    evaluation_is_due,
+    obey,
+    out_of_patience,
+    until_asked,
+)
 
 
 def run(
@@ -40,10 +50,14 @@ def run(
     clock, progress = Clock(), Progress()
     reason: Literal["completed", "stopped", "diverged", "failed"] = "completed"
     failure: CifarError | None = None
-    sentence = None
+    sentence, early = None, False
+    cadence = Cadence(config.training.checkpoint_every, config.training.checkpoint_minutes)
     try:
-        prepared = yield from until_asked(prepare(config), control)
-        yield from _train(Session(prepared, control, clock, progress, checkpoint_dir), resume, run_id)
+        with device.determinism(wanted=config.training.deterministic):
+            prepared = yield from until_asked(prepare(config), control)
+            session = Session(prepared, control, clock, progress, checkpoint_dir, cadence)
+            yield from _train(session, resume, run_id)
+            early = out_of_patience(session)
     except Ended as ended:
         if ended.request is Request.CLOSE:
             return
@@ -59,6 +73,8 @@ def run(
         reason=reason,
         epoch=progress.epoch,
         step=progress.step,
+        early=early,
+        checkpoint=progress.checkpoint,
         best_top1=progress.best_top1,
         final_top1=progress.final_top1,
         final_loss=progress.final_loss,
@@ -77,10 +93,14 @@ def _train(session: Session, resume: Path | None, run_id: str) -> Iterator[AnyEv
     prepared, progress = session.prepared, session.progress
     progress.base_rate = prepared.config.optimizer.lr
     if resume is not None:
-        yield from continuation.resume(resume, prepared, progress, session.clock)
-    yield prepared.started(run_id, progress.step)
+        fork = resume != session.checkpoints
+        yield from continuation.resume(resume, prepared, progress, session.clock, fork=fork)
+    yield prepared.started(run_id, progress.step, progress.checkpoints)
     session.clock.enter("training")
     try:
+        if resume is not None and fork:
+            # From here on it stands by itself, whatever becomes of the other run.
+            yield from session.save()
         yield from _make_steps(session)
         if progress.tested_step < progress.step:
             yield from evaluate_split(session, "test", prepared.test)
@@ -96,7 +116,7 @@ def _make_steps(session: Session) -> Iterator[AnyEvent]:
     training, learner, readback = prepared.config.training, prepared.learner, Readback(prepared.device)
     learner.model.train()
 
-    while progress.in_epoch or progress.step < prepared.total_steps:
+    while not out_of_patience(session) and (progress.in_epoch or progress.step < prepared.total_steps):
         epoch = Epoch(clock, progress)
         order = shuffled(len(prepared.train), derived_seed(training.seed, "order", progress.epoch), prepared.device)
         augment = partial(prepared.augment, progress.epoch)
@@ -113,6 +133,8 @@ def _make_steps(session: Session) -> Iterator[AnyEvent]:
             if evaluation_is_due(session):
                 yield from epoch.report(readback.drain())
                 yield from evaluate(session)
+                if out_of_patience(session):
+                    return
             # The rate of this step, as the schedule has it.
             rate = progress.base_rate * prepared.schedule(progress.step)
             learner.set_learning_rate(rate)
@@ -123,14 +145,17 @@ def _make_steps(session: Session) -> Iterator[AnyEvent]:
             readback.add(progress.epoch, progress.step, rate, loss, logits, labels, norm)
             if readback.waiting:
                 yield from epoch.report(readback.ready())
+                # Often enough to look at the clock.
+                if session.cadence.due():
+                    yield from epoch.report(readback.drain())
+                    yield from session.save()
         yield from epoch.report(readback.drain())
         if progress.evaluated_step < progress.step and (not training.evaluate_every or evaluation_is_due(session)):
             yield from evaluate(session)
         if progress.step < progress.epoch * prepared.steps_per_epoch:
             return
         yield epoch.completed()
-        every = training.checkpoint_every
-        if every and progress.epoch % every == 0 and progress.step < prepared.total_steps:
+        if progress.step < prepared.total_steps and session.cadence.due_after_epoch(progress.epoch):
             yield from session.save()
 
 

@@ -123,3 +123,46 @@ async def test_an_end_without_or_after_few_events_is_seen(count):
         taken.extend(events)
     thread.join()
     assert len(taken) == count
+
+
+async def test_settling_waits_until_the_consumer_asks_for_more():
+    target = Handover(asyncio.get_running_loop())
+    settled = []
+
+    def work():
+        for step in range(3):
+            target.put(event(step))
+        settled.append(target.settle())
+        target.put(event(3))
+        target.finish()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    seen = []
+    while len(seen) < 3:
+        seen += await target.take()
+    # The last of them may still be worked on.
+    await asyncio.sleep(0.05)
+    assert not settled
+    seen += await target.take()
+    assert settled == [True]
+    assert [e.step for e in seen] == [0, 1, 2, 3]
+    assert await target.take() == []
+    thread.join()
+
+
+async def test_a_consumer_that_leaves_releases_one_that_settles():
+    target = Handover(asyncio.get_running_loop())
+    settled = []
+    target.put(event(1))
+    thread = threading.Thread(target=lambda: settled.append(target.settle()))
+    thread.start()
+    await target.take()
+    target.close()
+    thread.join()
+    assert settled == [False]
+
+
+async def test_with_nothing_under_way_settling_does_not_wait():
+    target = Handover(asyncio.get_running_loop())
+    assert target.settle()

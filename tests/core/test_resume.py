@@ -29,7 +29,7 @@ DEMANDING = {
     "augment": {"flip": "random", "crop": 4, "cutout": 8},
     "optimizer": {"name": "sgd", "lr": 0.05, "nesterov": True, "weight_decay": 5e-4},
     "schedule": {"name": "onecycle", "warmup_epochs": 0.5},
-    "training": {"epochs": 4, "batch_size": 7, "threads": 1, "device": "cpu", "clip_norm": 5.0},
+    "training": {"epochs": 4, "batch_size": 7, "threads": 1, "device": "cpu", "clip_norm": 5.0, "checkpoint_every": 1},
 }
 STEPS_PER_EPOCH = 12
 STEPS = 4 * STEPS_PER_EPOCH
@@ -105,8 +105,12 @@ def assert_identical(one, other):
 
 
 def final_state(folder):
+    """What the end of a training must be the same in, however often it was interrupted on its way."""
     state = checkpoint.load(folder).state
-    return {key: value for key, value in state.items() if key != "seconds"}
+    del state["seconds"], state["progress"]["checkpoints"]
+    # Python's and NumPy's generators are whatever else in this process has made of them.
+    state["generators"] = state["generators"]["torch"]
+    return state
 
 
 @pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
@@ -133,8 +137,8 @@ async def test_left_without_a_word_it_goes_on_from_its_last_epoch(tmp_path):
                 break
     rest = await events_of(config, tmp_path / "left", tmp_path / "left")
     [started] = of(RunStarted, rest)
-    # At least two epochs were saved by then; the engine may have been further than what was seen of it.
-    assert started.resumed_from_step in (24, 36, 48)
+    # The engine may have been further by then, but it saves nothing that has not been seen.
+    assert started.resumed_from_step == 24
     assert bare(rest) == bare(whole)[len(bare(whole)) - len(bare(rest)) :]
     assert [event.step for event in of(StepCompleted, rest)] == list(range(started.resumed_from_step + 1, STEPS + 1))
     assert_identical(final_state(tmp_path / "left"), final_state(tmp_path / "whole"))
