@@ -8,7 +8,7 @@ from samples import evaluated, run_started
 
 from cifar_core.events import Preparing, RunFinished, StepCompleted, from_json
 from cifar_tui import presenters
-from cifar_tui.terminal import Outlet
+from cifar_tui.outlet import Outlet
 
 STARTED = run_started(train_images=40, epochs=1, steps_per_epoch=10, total_steps=10, classes=("größe",))
 STEPS = [
@@ -38,12 +38,14 @@ class Sheet:
         self.out = Outlet(self._descriptor, "latin-1", self._log)
 
     def read(self):
+        self.out.finish()
         return self._path.read_bytes()
 
     def kept(self):
         return self._path.with_suffix(".log").read_text()
 
     def close(self):
+        self.out.close()
         os.close(self._descriptor)
         os.close(self._log)
 

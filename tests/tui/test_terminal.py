@@ -4,13 +4,12 @@ import os
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import psutil
 import pytest
 
 from cifar_experiments.runs import RunFolderError
-from cifar_tui.terminal import Outlet, captured
+from cifar_tui.terminal import captured
 
 
 @pytest.fixture
@@ -21,8 +20,7 @@ def log(tmp_path):
 PRINTING = """
 import os, subprocess, sys
 from pathlib import Path
-from cifar_experiments.runs import RunFolderError
-from cifar_tui.terminal import Outlet, captured
+from cifar_tui.terminal import captured
 
 with captured(Path(sys.argv[1])) as (out, err):
     print("from Python")
@@ -54,13 +52,14 @@ def test_what_is_written_reaches_the_user_and_what_is_said_the_log_too(log, capf
 
 
 def test_afterwards_everything_is_as_before(log, capfd):
-    descriptors = psutil.Process().num_fds()
-    with captured(log):
-        pass
+    descriptors, threads = psutil.Process().num_fds(), threading.active_count()
+    with captured(log) as (out, err):
+        out.write("bar\n")
+        err.write("words\n")
     print("hello")
     os.write(2, b"world\n")
-    assert capfd.readouterr() == ("hello\n", "world\n")
-    assert psutil.Process().num_fds() == descriptors
+    assert capfd.readouterr() == ("bar\nhello\n", "words\nworld\n")
+    assert (psutil.Process().num_fds(), threading.active_count()) == (descriptors, threads)
 
 
 def test_a_log_is_continued(log):
@@ -70,7 +69,7 @@ def test_a_log_is_continued(log):
     assert log.read_text() == "before\nafter\n"
 
 
-def test_an_outlet_whose_reader_has_left_falls_silent(log):
+def test_one_whose_reader_has_left_is_still_kept_in_the_log(log):
     near, far = os.pipe()
     kept = os.dup(1)
     os.dup2(far, 1)
@@ -86,27 +85,11 @@ def test_an_outlet_whose_reader_has_left_falls_silent(log):
     assert log.read_text() == "first\nsecond\n"
 
 
-def test_a_slow_reader_of_a_non_blocking_pipe_gets_every_byte():
-    near, far = os.pipe()
-    os.set_blocking(far, False)
-    read = []
-    reader = threading.Thread(target=lambda: read.extend(iter(lambda: os.read(near, 4096), b"")))
-    out = Outlet(far, "utf-8", far)
-    reader.start()
-    for _ in range(50):
-        out.write_bytes(b"x" * 10_000)
-    os.close(far)
-    reader.join()
-    os.close(near)
-    assert len(b"".join(read)) == 500_000
-
-
-def test_an_output_that_cannot_be_written_is_remembered_and_a_reader_that_left_is_not(log):
-    with Path("/dev/full").open("wb") as full, log.open("wb") as kept:
-        out = Outlet(full.fileno(), "utf-8", kept.fileno())
-        out.say("words")
-    assert out.failure == "No space left on device"
-    assert log.read_text() == "words\n"
+def test_it_is_left_only_when_a_slow_reader_has_everything_whatever_it_is_left_by(log):
+    leaving = "with captured(Path(sys.argv[1])) as (out, err):\n    out.write('x' * 300_000)\n    raise SystemExit(3)"
+    program = f"import sys\nfrom pathlib import Path\nfrom cifar_tui.terminal import captured\n{leaving}"
+    done = subprocess.run([sys.executable, "-c", program, str(log)], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr, done.returncode) == ("x" * 300_000, "", 3)
 
 
 def test_a_log_that_cannot_be_opened_is_one_sentence(tmp_path):

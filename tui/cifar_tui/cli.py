@@ -11,8 +11,11 @@ from pathlib import Path
 
 import click
 
-from cifar_core.errors import CifarError, printable
+from cifar_core.errors import CifarError
+from cifar_tui.live_cli import live_commands
 from cifar_tui.presets_cli import presets_group
+from cifar_tui.run_cli import run
+from cifar_tui.runs_cli import runs_group
 from cifar_tui.terminal import say
 
 USAGE = 2
@@ -39,7 +42,10 @@ def cli(context: click.Context) -> None:
     \b
     cifar-tui EXPERIMENT [KEY=VALUE ...]           train an experiment
     cifar-tui --model M --augment A --optimizer O  train these three presets together
+    cifar-tui --resume RUN                         go on with a run from its last checkpoint
     cifar-tui presets list                         what there is to choose from
+    cifar-tui runs list                            what was trained, and what is being trained
+    cifar-tui attach RUN                           follow a run; Ctrl+C leaves it running
     cifar-tui run --help                           all options of training
 
     Try `cifar-tui quickstart`: it takes seconds, and nothing has to be downloaded.
@@ -49,73 +55,10 @@ def cli(context: click.Context) -> None:
 
 
 cli.add_command(presets_group)
-
-
-@cli.command()
-@click.argument("experiment", required=False)
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--no-tui", is_flag=True, help="Without screens; the only way so far, so the same as without it.")
-@click.option("--model", metavar="M", help="Model preset instead of the experiment's.")
-@click.option("--augment", metavar="A", help="Augmentation preset instead of the experiment's.")
-@click.option("--optimizer", metavar="O", help="Optimizer preset instead of the experiment's.")
-@click.option("--epochs", type=int, metavar="N", help="Same as training.epochs=N.")
-@click.option("--batch-size", type=int, metavar="N", help="Same as training.batch_size=N.")
-@click.option("--seed", type=int, metavar="N", help="Same as training.seed=N.")
-@click.option("--device", metavar="D", help="Same as training.device=D: auto, cpu, cuda, cuda:N or mps.")
-@click.option("--json", is_flag=True, help="Write one event a line to standard output, nothing else.")
-@click.option(
-    "--runs-dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder that the run's folder is made in (default: $CIFAR_TUI_RUNS, else the user's state folder).",
-)
-def run(
-    *,
-    experiment: str | None,
-    overrides: tuple[str, ...],
-    no_tui: bool,  # noqa: ARG001, accepted so that scripts written today mean the same once there are screens
-    model: str | None,
-    augment: str | None,
-    optimizer: str | None,
-    epochs: int | None,
-    batch_size: int | None,
-    seed: int | None,
-    device: str | None,
-    json: bool,
-    runs_dir: Path | None,
-) -> int:
-    """Train EXPERIMENT: a preset's name or a TOML file. KEY=VALUE changes one value of its configuration.
-
-    Exits with 0 when the training is complete or was stopped on request, 2 for a wrong command line,
-    preset or configuration, 3 for missing or damaged data, 4 when training failed, 130 when
-    interrupted a second time.
-    """
-    from cifar_core.engine import train
-    from cifar_experiments import presets, runs
-    from cifar_tui import headless
-    from cifar_tui.terminal import captured
-
-    if experiment is not None and "=" in experiment and not Path(experiment).exists():
-        overrides, experiment = (experiment, *overrides), None
-    if experiment is model is augment is optimizer is None:
-        raise click.UsageError("name an experiment, or at least one of --model, --augment and --optimizer")
-    options = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "device": device}
-    composed = presets.compose(
-        experiment,
-        model=model,
-        augment=augment,
-        optimizer=optimizer,
-        overrides=[*overrides, *(f"training.{key}={value}" for key, value in options.items() if value is not None)],
-    )
-    kept = runs.create(composed.config, command=["cifar-tui", *sys.argv[1:]], runs_dir=runs_dir)
-    with captured(kept.log) as (out, err):
-        code = headless.run(
-            lambda control: runs.record(kept, train(composed.config, control, kept.checkpoints, run_id=kept.id)),
-            out,
-            err,
-            json=json,
-        )
-        (err if json else out).say(printable(f"run folder: {kept.path}"))
-    return code
+cli.add_command(run)
+cli.add_command(runs_group)
+for command in live_commands:
+    cli.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -3,82 +3,72 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
+import contextlib
 import traceback
-from collections.abc import AsyncIterator
-from typing import Protocol
 
 from cifar_core.control import Control
+from cifar_core.engine import train
 from cifar_core.errors import CifarError, printable
-from cifar_core.events import AnyEvent, Evaluated, RunFinished, RunStarted
-from cifar_tui import presenters, summary
-from cifar_tui.terminal import Outlet
+from cifar_experiments import runs
+from cifar_experiments.live.server import listening
+from cifar_experiments.runs.resuming import Start
+from cifar_tui import presenters
+from cifar_tui.json_lines import JsonLines
+from cifar_tui.outcome import COMPLETED, Outcome
+from cifar_tui.outlet import Outlet
+from cifar_tui.signals import Signals
+from cifar_tui.terminal import captured
 
-COMPLETED = 0
-FAILED = 4
-INTERRUPTED = 130
-
-
-class Recorded(Protocol):
-    """A training whose events are kept as they pass."""
-
-    def __call__(self, control: Control) -> AsyncIterator[AnyEvent]:
-        """Start it."""
+PREEMPTED = 75
 
 
-def run(start: Recorded, out: Outlet, err: Outlet, *, json: bool) -> int:
-    """Train until the end, show it, and return the exit code.
+def run(start: Start, control: Control, signals: Signals, *, json: bool) -> int:
+    """Train to the end, record and show it, and return the exit code.
 
-    The first Ctrl+C stops before the next step, so that everything is written; the second ends the
-    process at once.
+    Raises:
+        RunLockedError: Another process works on the run.
+        RunFolderError: Its log cannot be written.
     """
-    control = Control()
-    presenter = presenters.choose(out, json=json)
+    with contextlib.ExitStack() as working:
+        lock = working.enter_context(runs.locked(start.run))
+        with captured(start.run.log) as (out, err):
+            signals.tell = lambda sentence: err.say(f"\ncifar-tui: {sentence}")
+            recorder = runs.Recorder(start.run, lock, resumed=start.resumed)
+            presenter = JsonLines(out, start.run.events, recorder) if json else presenters.choose(out)
+            outcome = Outcome()
+            error: CifarError | None = None
+            try:
+                asyncio.run(_train(start, recorder, control, presenter, outcome, err))
+            except CifarError as raised:
+                error = raised
+                err.keep("".join(traceback.format_exception(raised)))
+            # From here on only words are on their way to a reader, for whom nobody need wait.
+            working.close()
+            code = outcome.code if error is None else error.exit_code
+            if code == COMPLETED and signals.preempted and outcome.finished and outcome.finished.reason == "stopped":
+                code = PREEMPTED
+            signals.code = code
+            presenter.close()
+            if out.failure is not None:
+                err.say(f"cifar-tui: standard output could not be written to its end: {out.failure}")
+            outcome.tell(start.run, None if error is None else str(error), out, err, json=json)
+            (err if json else out).say(f"run folder: {printable(start.run.path)}")
+    return code
 
-    def interrupt(*_: object) -> None:
-        if control.ending is None:
-            control.stop()
-            err.say("\ncifar-tui: stopping before the next step; Ctrl+C again ends at once")
-            return
-        presenter.close()
-        os._exit(INTERRUPTED)
 
-    # Not the event loop's handler: it would have to wait while the loop waits for a slow terminal.
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        return asyncio.run(_run(start, control, presenter, out, err, json=json))
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-async def _run(
-    start: Recorded, control: Control, presenter: presenters.Presenter, out: Outlet, err: Outlet, *, json: bool
-) -> int:
-    begun: RunStarted | None = None
-    evaluated: Evaluated | None = None
-    finished: RunFinished | None = None
-    try:
-        async for event in start(control):
+async def _train(
+    start: Start,
+    recorder: runs.Recorder,
+    control: Control,
+    presenter: presenters.Presenter,
+    outcome: Outcome,
+    err: Outlet,
+) -> None:
+    run = start.run
+    async with listening(run, control) as hindrance:
+        if hindrance is not None:
+            err.keep(f"{printable(hindrance)}\n")
+        events = train(start.config, control, run.checkpoints, start.checkpoints, run_id=run.id)
+        async for event in recorder.record(events):
             presenter.show(event)
-            match event:
-                case RunStarted():
-                    begun = event
-                case Evaluated():
-                    evaluated = event
-                case RunFinished():
-                    finished = event
-    except CifarError as error:
-        presenter.close()
-        err.keep("".join(traceback.format_exception(error)))
-        err.say(f"cifar-tui: {printable(str(error))}")
-        return error.exit_code
-    presenter.close()
-    if finished is not None and not json:
-        summary.write(out, begun, evaluated, finished)
-    if out.failure is not None:
-        err.say(f"cifar-tui: standard output could not be written to its end: {out.failure}")
-    if finished is None or finished.reason == "diverged":
-        err.say(f"cifar-tui: {finished.error if finished else 'the training ended without a word'}")
-        return FAILED
-    return COMPLETED
+            outcome.note(event)

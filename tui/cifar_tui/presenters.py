@@ -1,4 +1,4 @@
-"""How a headless training shows itself: a progress bar, a line for each epoch, or JSON."""
+"""How a training shows itself to people without screens: a progress bar, or a line for each epoch."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ from cifar_core.events import (
     RunFinished,
     RunStarted,
     StepCompleted,
-    to_json,
 )
 from cifar_tui.narration import Narrator
-from cifar_tui.terminal import Outlet
+from cifar_tui.outlet import Outlet
 
 # Redrawn this often: a bar that changes faster cannot be read, and every redraw takes from the training.
 REDRAW_SECONDS = 0.2
@@ -36,27 +35,11 @@ class Presenter(Protocol):
         """Leave the terminal as it was found."""
 
 
-def choose(out: Outlet, *, json: bool) -> Presenter:
-    """Return the presenter that suits where ``out`` leads; ``json`` asks for events only."""
-    if json:
-        return Json(out)
+def choose(out: Outlet) -> Presenter:
+    """Return the presenter that suits where ``out`` leads."""
     if out.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("CI"):
         return Bar(out)
     return Lines(out)
-
-
-class Json:
-    """One event a line, nothing else."""
-
-    def __init__(self, out: Outlet) -> None:
-        self._out = out
-
-    def show(self, event: AnyEvent) -> None:
-        """Write the event's line, in UTF-8 whatever the terminal speaks: JSON knows nothing else."""
-        self._out.write_bytes(to_json(event) + b"\n")
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 class Lines:
@@ -86,7 +69,7 @@ class Bar:
         self._batch_size = 0
         self._drawn = 0.0
         self._rated_from = 0.0
-        self._since: list[StepCompleted] = []
+        self._count_anew()
 
     def show(self, event: AnyEvent) -> None:
         """Move the bar, or write a line above it."""
@@ -96,8 +79,9 @@ class Bar:
             case RunStarted():
                 self._start(event)
             case StepCompleted():
-                self._since.append(event)
-                if time.monotonic() - self._drawn >= REDRAW_SECONDS:
+                self._count(event)
+                # A terminal that has stopped reading is to find the bar as it is then, not all that it was.
+                if time.monotonic() - self._drawn >= REDRAW_SECONDS and not self._out.behind:
                     self._draw()
             case Evaluated() | Resumed() | RunFinished():
                 self._draw()
@@ -134,25 +118,41 @@ class Bar:
         self.close()
         self._batch_size = event.batch_size
         self._rated_from = event.time
-        self._since = []
+        self._count_anew()
         self._bar = tqdm(
             total=event.total_steps,
             file=self._out,
             dynamic_ncols=True,
+            initial=event.resumed_from_step,
+            smoothing=0,
             bar_format="{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]",
         )
+        # Of a run that is followed from its history on, the time so far was longer than it took to read it.
+        self._bar.start_t = event.time
+
+    def _count_anew(self) -> None:
+        self._last: StepCompleted | None = None
+        self._steps = self._losses = 0
+        self._accuracy = self._loss = 0.0
+
+    def _count(self, step: StepCompleted) -> None:
+        """Add a step to those since the bar was drawn: sums, as they can be those of days."""
+        self._last = step
+        self._steps += 1
+        self._accuracy += step.accuracy
+        if step.loss is not None:
+            self._losses += 1
+            self._loss += step.loss
 
     def _draw(self) -> None:
         """Bring the bar up to the last step, with the figures of those since it was drawn before."""
-        steps, self._since = self._since, []
         self._drawn = time.monotonic()
-        if self._bar is None or not steps:
-            return
-        seconds = max(steps[-1].time - self._rated_from, 1e-9)
-        self._rated_from = steps[-1].time
-        losses = [step.loss for step in steps if step.loss is not None]
-        loss = f"{sum(losses) / len(losses):.3f}" if losses else "-"
-        accuracy = 100 * sum(step.accuracy for step in steps) / len(steps)
-        images_per_second = len(steps) * self._batch_size / seconds
-        self._bar.set_postfix_str(f"loss {loss}, acc {accuracy:.0f} %, {images_per_second:,.0f} img/s", refresh=False)
-        self._bar.update(steps[-1].step - self._bar.n)
+        if self._bar is not None and self._last is not None:
+            seconds = max(self._last.time - self._rated_from, 1e-9)
+            self._rated_from = self._last.time
+            loss = f"{self._loss / self._losses:.3f}" if self._losses else "-"
+            accuracy = 100 * self._accuracy / self._steps
+            rate = self._steps * self._batch_size / seconds
+            self._bar.set_postfix_str(f"loss {loss}, acc {accuracy:.0f} %, {rate:,.0f} img/s", refresh=False)
+            self._bar.update(self._last.step - self._bar.n)
+        self._count_anew()

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from cifar_core.errors import printable
 from cifar_core.events import Evaluated, RunFinished, RunStarted
-from cifar_tui.terminal import Outlet
+from cifar_tui.outlet import Outlet
 
 BAR_WIDTH = 20
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import io
 import os
-import select
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,58 +11,7 @@ from typing import TextIO
 
 from cifar_core.errors import printable
 from cifar_experiments.runs import RunFolderError
-
-
-class Outlet(io.TextIOBase):
-    """A text stream that falls silent once it cannot be written, so that a training outlives its reader."""
-
-    def __init__(self, descriptor: int, encoding: str, log: int) -> None:
-        self._descriptor: int | None = descriptor
-        self._encoding = encoding
-        self._log = log
-        self.failure: str | None = None
-        """Why nothing more is written, unless it is that the reader has left; None while all is well."""
-
-    def say(self, text: str) -> None:
-        """Write ``text`` and a line feed, here and to the log: for words that are worth keeping."""
-        self.write(f"{text}\n")
-        self.keep(f"{text}\n")
-
-    def keep(self, text: str) -> None:
-        """Write ``text`` to the log alone; a log that cannot be written is no reason to end a training."""
-        with contextlib.suppress(OSError):
-            os.write(self._log, text.encode(errors="replace"))
-
-    def write(self, text: str, /) -> int:
-        """Write ``text`` at once."""
-        self.write_bytes(text.encode(self._encoding, errors="replace"))
-        return len(text)
-
-    def write_bytes(self, rest: bytes) -> None:
-        """Write bytes as they are, waiting for a reader that is slow."""
-        while rest and self._descriptor is not None:
-            try:
-                rest = rest[os.write(self._descriptor, rest) :]
-            except BlockingIOError:  # somebody made it non-blocking; it is the same terminal for all its users
-                select.select([], [self._descriptor], [])
-            except OSError as error:
-                self._descriptor = None
-                self.failure = None if error.errno == errno.EPIPE else error.strerror
-
-    def isatty(self) -> bool:
-        """Whether this is a terminal."""
-        return self._descriptor is not None and os.isatty(self._descriptor)
-
-    def fileno(self) -> int:
-        """The descriptor, for those who ask a terminal for its size."""
-        if self._descriptor is None:
-            raise io.UnsupportedOperation("nobody reads here any longer")
-        return self._descriptor
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        """What characters can be written, for those who choose between Unicode and ASCII."""
-        return self._encoding
+from cifar_tui.outlet import Outlet
 
 
 @contextlib.contextmanager
@@ -74,7 +20,8 @@ def captured(log: Path) -> Iterator[tuple[Outlet, Outlet]]:
 
     Libraries write to descriptors 1 and 2 when they please, in the midst of a progress bar or of the
     JSON that another program parses. Inside this context only what is written to the yielded pair
-    (standard output, standard error) reaches whoever started the command.
+    (standard output, standard error) reaches whoever started the command; it is left when all of that
+    has been read, or cannot be any longer.
 
     Raises:
         RunFolderError: The log cannot be opened.
@@ -94,6 +41,8 @@ def captured(log: Path) -> Iterator[tuple[Outlet, Outlet]]:
             undo.callback(_flushed, stream)
             os.dup2(sink, descriptor)
             outlets.append(Outlet(original, stream.encoding, sink))
+        for outlet in outlets:  # before anything else is undone: what was written here comes first
+            undo.callback(outlet.close)
         yield outlets[0], outlets[1]
 
 

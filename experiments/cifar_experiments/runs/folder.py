@@ -17,17 +17,14 @@ from typing import TYPE_CHECKING
 
 from platformdirs import user_state_path
 
-from cifar_core.errors import CifarError, ConfigError, printable
+from cifar_core.errors import ConfigError, printable
 from cifar_experiments.atomic import replace_file
 from cifar_experiments.presets.toml import whole_text
+from cifar_experiments.runs.errors import RunFolderError
 from cifar_experiments.runs.summary import Summary, to_bytes
 
 if TYPE_CHECKING:
     from cifar_core.config import Config
-
-
-class RunFolderError(CifarError):
-    """A run's folder cannot be written, or holds what is no record of a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +98,7 @@ def in_folder(runs_dir: Path | None = None) -> list[Run]:
 
 def is_run(path: Path) -> bool:
     """Whether a folder looks like a run's."""
-    return (path / "config.toml").is_file() and (path / "summary.json").is_file()
+    return path.name[:1] != "." and (path / "config.toml").is_file() and (path / "summary.json").is_file()
 
 
 def find(name: str, runs_dir: Path | None = None) -> Run:
@@ -128,9 +125,12 @@ def find(name: str, runs_dir: Path | None = None) -> Run:
     raise ConfigError(f"{printable(name)}: no run in {parent} is called that; cifar-tui runs list shows what there is")
 
 
-def create(
-    config: Config, runs_dir: Path | None = None, *, command: Sequence[str], parent: Run | None = None
-) -> Run:
+def called(run: Run) -> str:
+    """Return what to call a run on a command line: its id, or its path where the id alone is not found."""
+    return shlex.quote(run.id if run.path.parent == runs_folder() else str(run.path))
+
+
+def create(config: Config, runs_dir: Path | None = None, *, command: Sequence[str], parent: Run | None = None) -> Run:
     """Make the folder of a new run, ready to be recorded into, with its configuration and a first summary.
 
     Args:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import socket
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -15,60 +16,108 @@ import msgspec
 from cifar_core.errors import printable
 from cifar_core.events import (
     AnyEvent,
+    CheckpointStarted,
     EpochCompleted,
     Evaluated,
+    Paused,
+    Resumed,
     RunFinished,
     RunStarted,
     StepCompleted,
     SystemSampled,
+    Warned,
     to_json,
 )
 from cifar_experiments.atomic import replace_file
-from cifar_experiments.runs.folder import Run, RunFolderError, first_summary
-from cifar_experiments.runs.summary import to_bytes
+from cifar_experiments.runs import events_file
+from cifar_experiments.runs.errors import RunFolderError, unwritable
+from cifar_experiments.runs.folder import Run
+from cifar_experiments.runs.lock import Lock
+from cifar_experiments.runs.summary import read_summary, to_bytes
 
 _FREQUENT = (StepCompleted, SystemSampled)
+_Telling = RunStarted | EpochCompleted | Evaluated | Paused | Resumed | RunFinished
 _MOST_WAITING = 64 * 1024
 _LONGEST_WAIT = 0.2
 
 
-async def record(run: Run, events: AsyncGenerator[AnyEvent]) -> AsyncGenerator[AnyEvent]:
-    """Append every event to the run's file and pass it on; keep the run's summary.
+class Recorder:
+    """Writes one training's events to its run's file, and keeps the run's summary.
 
-    Step events and system samples may wait in memory, at most 0.2 s as long as events come; anything else
-    is written at once, together with what waits. However this ends, ``events`` is closed.
-
-    Raises:
-        RunFolderError: if the folder cannot be written, such as when the disk is full.
+    Args:
+        run: Where to.
+        lock: That this process holds on the run.
+        resumed: Whether the training goes on from a checkpoint of this run. Then what the file holds is kept up
+            to where that checkpoint was begun, and nothing is changed before ``RunStarted`` says which it was.
+            Else the file begins anew.
     """
-    with _Recorder(run) as recorder:
-        async with aclosing(events):
-            async for event in events:
-                recorder.add(event)
-                yield event
 
-
-class _Recorder:
-    """The open event file of a run, what waits to be written to it, and the summary so far."""
-
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, lock: Lock, *, resumed: bool = False) -> None:
+        self.begins_at: int | None = None if resumed else 0
+        """Where in the file, in bytes, this training's events begin; None as long as that is not known."""
         self._run = run
+        self._lock = lock
         self._lines: list[bytes] = []
         self._waiting = 0
         self._written = time.monotonic()
         self._steps = 0
-        self._summary = first_summary(run)
+        self._summary = read_summary(run.summary)
+        self._finished = False
         self._descriptor = -1
+
+    async def record(self, events: AsyncGenerator[AnyEvent]) -> AsyncGenerator[AnyEvent]:
+        """Record every event and pass it on.
+
+        Step events and system samples may wait in memory, at most 0.2 s as long as events come; anything else
+        is written at once, together with what waits. Before a checkpoint is saved, and at the end, all is made
+        to outlive a power failure too. However this ends, ``events`` is closed.
+
+        Raises:
+            RunFolderError: if the folder cannot be written, such as when the disk is full, or the lock was lost.
+        """
+        with self:
+            async with aclosing(events):
+                async for event in events:
+                    found = self._go_on(event) if self.begins_at is None and isinstance(event, RunStarted) else None
+                    self._add(event)
+                    if isinstance(event, CheckpointStarted | RunFinished) and self.begins_at is not None:
+                        # Not in the event loop's thread: a slow disk would hold up everything else there.
+                        await asyncio.to_thread(self._sync)
+                    yield event
+                    if found is not None:
+                        self._add(found)
+                        yield found
 
     def __enter__(self) -> Self:
         try:
-            self._descriptor = os.open(self._run.events, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            # Not O_APPEND: a resumed file is cut, and there is one writer.
+            self._descriptor = os.open(self._run.events, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            if self.begins_at is not None:
+                os.ftruncate(self._descriptor, 0)
         except OSError as error:
-            raise _unwritable(self._run.path, error) from None
+            raise unwritable(self._run.path, error) from None
         return self
 
-    def add(self, event: AnyEvent) -> None:
-        """Record one event."""
+    def _go_on(self, started: RunStarted) -> Warned | None:
+        """Cut the file back to the checkpoint that training goes on from; warn if it is not all there."""
+        try:
+            end, last_step = events_file.end_of_checkpoint(
+                self._descriptor, started.resumed_from_checkpoint, started.resumed_from_step
+            )
+            os.ftruncate(self._descriptor, end)
+            os.lseek(self._descriptor, end, os.SEEK_SET)
+        except OSError as error:
+            raise unwritable(self._run.events, error) from None
+        self.begins_at = end
+        if last_step == started.resumed_from_step:
+            return None
+        return Warned(
+            time=time.time(),
+            code="history-incomplete",
+            message=f"{self._run.events} lacks the steps {last_step + 1:,} to {started.resumed_from_step:,}",
+        )
+
+    def _add(self, event: AnyEvent) -> None:
         line = to_json(event)
         self._lines.append(line)
         self._waiting += len(line) + 1
@@ -77,11 +126,15 @@ class _Recorder:
                 self._steps = event.step
             if self._waiting < _MOST_WAITING and time.monotonic() - self._written < _LONGEST_WAIT:
                 return
+        # What comes before it is known where this training goes on waits; all of it, if that never is.
+        if self.begins_at is None:
+            return
         self._write()
-        if isinstance(event, RunStarted | EpochCompleted | Evaluated | RunFinished):
+        if isinstance(event, _Telling):
             self._sum_up(event)
 
     def _write(self) -> None:
+        self._lock.check()
         block = b"\n".join((*self._lines, b""))
         self._lines.clear()
         self._waiting = 0
@@ -89,15 +142,31 @@ class _Recorder:
             while block:
                 block = block[os.write(self._descriptor, block) :]
         except OSError as error:
-            raise _unwritable(self._run.events, error) from None
+            raise unwritable(self._run.events, error) from None
         self._written = time.monotonic()
 
-    def _sum_up(self, event: RunStarted | EpochCompleted | Evaluated | RunFinished) -> None:
+    def _sync(self) -> None:
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            raise unwritable(self._run.events, error) from None
+
+    def _sum_up(self, event: _Telling) -> None:
         """Bring the summary and its file up to date."""
         had = self._summary
         match event:
             case RunStarted():
-                self._change(model=event.model, total_steps=event.total_steps, total_epochs=event.epochs)
+                self._steps = event.resumed_from_step
+                self._change(
+                    state="running",
+                    pid=os.getpid(),
+                    host=socket.gethostname(),
+                    finished=None,
+                    error=None,
+                    model=event.model,
+                    total_steps=event.total_steps,
+                    total_epochs=event.epochs,
+                )
             case EpochCompleted():
                 self._change(
                     epochs=event.epoch,
@@ -110,7 +179,12 @@ class _Recorder:
                 self._change(best_top1=max(event.top1, had.best_top1 or 0.0))
             case Evaluated(split="test"):
                 self._change(final_top1=event.top1)
+            case Paused():
+                self._change(state="paused")
+            case Resumed():
+                self._change(state="running")
             case RunFinished():
+                self._finished = True
                 self._steps = event.step
                 self._change(
                     state=event.reason,
@@ -124,40 +198,36 @@ class _Recorder:
                     paused_seconds=event.paused_seconds,
                     error=event.error,
                 )
-        self._save(durable=isinstance(event, RunFinished))
+        self._save()
 
     def _change(self, **fields: object) -> None:
         self._summary = msgspec.structs.replace(self._summary, **fields)
 
-    def _save(self, *, durable: bool) -> None:
+    def _save(self) -> None:
         self._change(steps=self._steps)
         try:
-            replace_file(self._run.summary, to_bytes(self._summary), durable=durable)
+            replace_file(self._run.summary, to_bytes(self._summary), durable=self._finished)
         except OSError as error:
-            raise _unwritable(self._run.summary, error) from None
+            raise unwritable(self._run.summary, error) from None
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: TracebackType | None) -> None:
         """Write what waits and, where no ``RunFinished`` came, a summary that says how it ended."""
         try:
+            if self.begins_at is None:  # nothing was begun, so nothing is changed
+                return
             if self._lines:
                 self._write()
-            if self._summary.state == "running":
+            if not self._finished:
                 failed = isinstance(error, Exception)
+                self._finished = True
                 self._change(
                     state="failed" if failed else "stopped",
                     finished=time.time(),
                     error=printable(error) if failed else None,
                 )
-                self._save(durable=True)
+                self._save()
         except RunFolderError:
             if error is None or isinstance(error, GeneratorExit):  # any other error came first and says more
                 raise
         finally:
             os.close(self._descriptor)
-
-
-def _unwritable(path: Path, error: OSError) -> RunFolderError:
-    return RunFolderError(
-        f"{printable(path)}: the run cannot be recorded: {error.strerror}; free some space, or choose another folder "
-        "with --runs-dir or CIFAR_TUI_RUNS"
-    )

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
+
+from cifar_core.errors import printable
+from cifar_experiments.runs.errors import RunFolderError
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,10 +50,15 @@ def to_bytes(summary: Summary) -> bytes:
     return msgspec.json.format(msgspec.json.encode(summary)) + b"\n"
 
 
-def from_bytes(content: bytes) -> Summary:
+def read_summary(path: Path) -> Summary:
     """Return the summary that a file holds.
 
     Raises:
-        ValueError: It holds none of this version.
+        RunFolderError: It cannot be read, or holds none of this version.
     """
-    return msgspec.json.decode(content, type=Summary)
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Summary)
+    except OSError as error:
+        raise RunFolderError(f"{printable(path)}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise RunFolderError(f"{printable(path)}: is no summary of a run: {printable(error)}") from None

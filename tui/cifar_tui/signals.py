@@ -1,0 +1,70 @@
+"""What a training does about the signals that its process gets."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+from cifar_core.control import Control
+from cifar_tui.terminal import say
+
+INTERRUPTED = 130
+SAVING = (signal.SIGTERM, signal.SIGUSR1)
+
+
+class Signals:
+    """Turns signals into requests, and remembers what the exit code must know of them.
+
+    SIGINT stops the training, which saves; a second one ends the process at once. SIGTERM and SIGUSR1, which
+    batch systems send before they kill, stop and save too. SIGHUP, which comes when the terminal is lost, is
+    told of, and the training goes on.
+    """
+
+    def __init__(self, control: Control) -> None:
+        self.tell: Callable[[str], None] = say
+        """Takes a sentence for the user; called in the midst of anything."""
+        self.preempted: str | None = None
+        """The signal of those that save which came; None while none did."""
+        self.code: int | None = None
+        """The exit code, once all is saved and only output is still on its way: a signal then need not wait."""
+        self._control = control
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        """Obey one signal. Runs in the main thread between any two of its instructions."""
+        name = signal.Signals(number).name
+        if number == signal.SIGHUP:
+            self.tell("the terminal is gone; the training goes on")
+        elif self.code is not None:
+            os._exit(self.code)
+        elif number in SAVING:
+            if self.preempted is None:
+                self.preempted = name
+                self._control.stop()
+                self.tell(f"{name}: saving before the next step")
+        elif self._control.ending is None:
+            self._control.stop()
+            self.tell("stopping before the next step; Ctrl+C again ends at once")
+        else:
+            os._exit(INTERRUPTED)
+
+
+@contextlib.contextmanager
+def obeyed(control: Control) -> Iterator[Signals]:
+    """Obey signals as ``Signals`` does, as long as the context lasts. Only in the main thread.
+
+    Not by the event loop's handlers: these would have to wait whenever the loop does.
+    """
+    signals = Signals(control)
+    obeying = [signal.SIGINT, *SAVING]
+    # Under nohup it is ignored already, and stays so.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        obeying.append(signal.SIGHUP)
+    before = {number: signal.signal(number, signals) for number in obeying}
+    try:
+        yield signals
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
