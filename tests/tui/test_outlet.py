@@ -259,6 +259,15 @@ def test_a_full_disk_is_remembered_and_the_log_goes_on(tmp_path):
     assert log.read_text() == "words\nmore\n"
 
 
+def test_what_is_said_after_the_close_gets_into_no_file_that_has_its_numbers_by_then(tmp_path):
+    with (tmp_path / "shown").open("wb") as shown, (tmp_path / "log.txt").open("wb") as log:
+        out = Outlet(shown.fileno(), "utf-8", log.fileno())
+        out.say("words")
+        within_patience(out.close)
+        out.say("more")
+    assert (tmp_path / "shown").read_bytes() == (tmp_path / "log.txt").read_bytes() == b"words\n"
+
+
 INTERRUPTED_WRITER = """
 import os, signal, sys
 from cifar_tui.outlet import Outlet

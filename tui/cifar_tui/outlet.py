@@ -57,6 +57,8 @@ class Outlet(io.TextIOBase):
 
     def keep(self, text: str) -> None:
         """Write ``text`` to the log alone; a log that cannot be written is no reason to end a training."""
+        if self.closed:  # and so is the log: its descriptor may lead into another file by now
+            return
         with contextlib.suppress(OSError):
             os.write(self._log, text.encode(errors="replace"))
 
@@ -92,7 +94,7 @@ class Outlet(io.TextIOBase):
                 return
 
     def close(self) -> None:
-        """Finish and end the thread; what is written later is dropped."""
+        """Finish and end the thread; what is written or kept later is dropped."""
         self.finish()
         self._leaving.put(None)
         while self._writer is not None and self._writer.is_alive():

@@ -44,7 +44,7 @@ def ask(run: Run, request: AnyLiveRequest) -> None:
         ) from None
     except ConnectionResetError:
         raise NotControllableError(
-            f"{called}: the process that works on it left without an answer: it ends, or is asked by too many; try again"
+            f"{called}: the process that works on it left without an answer: it ends, or too many ask it; try again"
         ) from None
     except (TimeoutError, BlockingIOError):  # The second is a queue of clients that is full.
         raise NotControllableError(

@@ -46,7 +46,7 @@ def current(run: Run) -> Summary:
 def _state(said: str, newest: Sequence[AnyEvent], *, working: bool) -> str:
     if working:
         return "paused" if said == "paused" else "running"
-    if not newest:
+    if said == "created" and not newest:
         return said
     marks = [event for event in newest if isinstance(event, RunStarted | RunFinished)]
     # It may have been killed between its last event and its last summary.

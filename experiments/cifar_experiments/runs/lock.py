@@ -25,7 +25,6 @@ from typing import Annotated
 
 import msgspec
 
-from cifar_core.durable import NotRegularError
 from cifar_core.errors import printable
 from cifar_experiments.runs.errors import RunFolderError
 from cifar_experiments.runs.folder import Run, called
@@ -45,29 +44,21 @@ class RunLockedError(RunFolderError):
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A process that works on a run. What its system does not tell of it is ""."""
+    """A process that works on a run."""
 
     host: str
     pid: Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
-    since: Annotated[float, msgspec.Meta(ge=0, lt=1e11)]
-    """When it began to, in seconds since 1970-01-01 UTC."""
-    started: float
-    """When the process was started, on a scale of its machine's own; tells it from a later one with its pid."""
-    boot: str
-    """A name for the time from the start of its machine to the next."""
-    namespace: str
-    """Where its pid is counted, such as a container."""
-    token: str
-    """Its own for this one time that it works on the run."""
+    since: Annotated[float, msgspec.Meta(ge=0, lt=1e11)]  # in seconds since 1970-01-01 UTC
+    started: float  # the process itself, on a scale of its machine's own; a later one with its pid differs in this
+    boot: str  # the time from the start of its machine to the next, "" where that has no name
+    namespace: str  # what its pid is counted in, such as a container, "" where that has no name
+    token: str  # its own, for this one time that it works on the run
 
 
 class Lock:
-    """What a process holds while it works on a run."""
+    """What a process holds while it works on a run; ``lost`` is the sentence that says who took it, if anybody did."""
 
-    def __init__(self, run: Run, mine: Holder) -> None:
-        self._run = run
-        self._mine = mine
-        self._lost = ""
+    lost = ""
 
     def check(self) -> None:
         """Return at once unless the lock was lost, as far as the last heartbeat knows.
@@ -75,20 +66,8 @@ class Lock:
         Raises:
             RunFolderError: Another process has taken the run over.
         """
-        if self._lost:
-            raise RunFolderError(self._lost)
-
-    def keep(self, ended: threading.Event) -> None:
-        """Show every ``HEARTBEAT_SECONDS`` that the process lives, until ``ended`` or the lock is lost."""
-        while not self._lost and not ended.wait(HEARTBEAT_SECONDS):
-            # A network may fail for a moment; whether the lock was lost meanwhile is seen the next time.
-            with contextlib.suppress(OSError), _opened(self._run, os.O_RDWR) as descriptor:
-                found = _read(descriptor)
-                if found is not None and found.token == self._mine.token:
-                    os.utime(descriptor)  # with no time given, a network file system's server sets its own
-                else:
-                    by = f"process {found.pid} on {printable(found.host)}" if found else "another process"
-                    self._lost = f"{printable(self._run.path)}: {by} has taken the run over; {_to_follow(self._run)}"
+        if self.lost:
+            raise RunFolderError(self.lost)
 
 
 @contextlib.contextmanager
@@ -100,8 +79,8 @@ def locked(run: Run) -> Iterator[Lock]:
         RunFolderError: The lock's file cannot be written.
     """
     mine = _this_process()
-    lock, ended = Lock(run, mine), threading.Event()
-    heart = threading.Thread(target=lock.keep, args=(ended,), name="run-lock", daemon=True)
+    lock, ended = Lock(), threading.Event()
+    heart = threading.Thread(target=_beat, args=(run, mine, lock, ended), name="run-lock", daemon=True)
     _take(run, mine)
     try:
         heart.start()
@@ -111,7 +90,7 @@ def locked(run: Run) -> Iterator[Lock]:
         if os.getpid() == mine.pid:
             ended.set()
             _release(run, mine)
-            heart.join()
+            heart.join()  # after the release: a thread that could not be started cannot be joined either
 
 
 def holder(run: Run) -> Holder | None:
@@ -129,16 +108,26 @@ def _take(run: Run, mine: Holder) -> None:
         with _opened(run, os.O_RDWR | os.O_CREAT) as descriptor, _turn(run, descriptor):
             if other := _working(descriptor, mine, lambda: _folder_time(run)):
                 since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(other.since))
-                by = f"process {other.pid} on {printable(other.host)}"
-                raise RunLockedError(f"{printable(run.path)}: {by} works on it since {since}; {_to_follow(run)}")
+                raise RunLockedError(_said_of(other, run, f"has worked on it since {since}"))
             line = msgspec.json.encode(mine) + b"\n"
             # In this order a reader's first line is the old one or the new one, never nothing.
             os.pwrite(descriptor, line, 0)
             os.ftruncate(descriptor, len(line))
     except OSError as error:
-        raise RunFolderError(
-            f"{printable(run.lock)}: the run cannot be locked: {error.strerror}; let this be a writable plain file"
-        ) from None
+        what = f"the run cannot be locked: {error.strerror}; let this be a plain file that can be written"
+        raise RunFolderError(f"{printable(run.lock)}: {what}") from None
+
+
+def _beat(run: Run, mine: Holder, lock: Lock, ended: threading.Event) -> None:
+    """Show that this process lives, until ``ended`` or the lock is lost."""
+    while not lock.lost and not ended.wait(HEARTBEAT_SECONDS):
+        # A network may fail for a moment; whether the lock was lost meanwhile is seen the next time.
+        with contextlib.suppress(OSError), _opened(run, os.O_RDWR) as descriptor:
+            found = _read(descriptor)
+            if found is not None and found.token == mine.token:
+                os.utime(descriptor)  # with no time given, a network file system's server sets its own
+            else:
+                lock.lost = _said_of(found, run, "has taken the run over")
 
 
 def _release(run: Run, mine: Holder) -> None:
@@ -150,18 +139,19 @@ def _release(run: Run, mine: Holder) -> None:
             os.ftruncate(descriptor, 0)
 
 
-def _to_follow(run: Run) -> str:
-    return f"cifar-tui attach {printable(called(run))} follows it"
+def _said_of(other: Holder | None, run: Run, does: str) -> str:
+    who = f"process {other.pid} on {printable(other.host)}" if other else "another process"
+    return f"{printable(run.path)}: {who} {does}; cifar-tui attach {printable(called(run))} follows it"
 
 
 @contextlib.contextmanager
 def _opened(run: Run, flags: int) -> Iterator[int]:
-    """Hold the lock's file open, looked up anew each time: the folder may be another one than a moment ago."""
+    """Hold the lock's file open, if it is a plain one. To open it anew each time tells what became of it meanwhile."""
     # Without O_NONBLOCK, opening a pipe would wait for somebody at its other end.
     descriptor = os.open(run.lock, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise NotRegularError(errno.EINVAL, "Is not a regular file")
+            raise OSError(errno.EINVAL, "Is not a regular file")
         yield descriptor
     finally:
         os.close(descriptor)
@@ -226,8 +216,8 @@ def _this_process() -> Holder:
         with contextlib.suppress(OSError):  # a sandbox may lack them
             boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
             namespace = str(Path("/proc/self/ns/pid").stat().st_ino)
-    began, token = _started(pid) or 0.0, secrets.token_hex(8)
-    return Holder(socket.gethostname(), pid, time.time(), began, boot, namespace, token)
+    started = _started(pid) or 0.0
+    return Holder(socket.gethostname(), pid, time.time(), started, boot, namespace, secrets.token_hex(8))
 
 
 def _started(pid: int) -> float | None:
