@@ -56,7 +56,7 @@ def ask(run: Run, request: AnyLiveRequest) -> None:
         ) from None
     try:
         answer = protocol.to_answer(answer_line)
-    except (ValueError, RecursionError):
+    except ValueError:
         answer = protocol.Answer()
     if answer.error is not None:
         raise NotControllableError(printable(answer.error)[: protocol.LONGEST_SENTENCE])
@@ -72,7 +72,7 @@ def _line(request: AnyLiveRequest) -> bytes:
         if isinstance(request, Set) and not math.isfinite(request.value):  # JSON has no such number.
             raise ValueError(f"{shown(request.key)} must be a finite number, not {request.value}")
         return protocol.to_line(request)
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError) as error:  # The second is a whole number beyond all floats.
         raise NotControllableError(f"the request cannot be sent: {printable(error)}") from None
 
 

@@ -72,7 +72,6 @@ def to_line(message: AnyLiveRequest | Answer) -> bytes:
 
     Raises:
         ValueError: It holds text that is no Unicode, or would be longer than ``LONGEST_LINE``.
-        OverflowError: It holds a whole number that JSON here cannot.
     """
     line = _encoder.encode(message) + b"\n"
     if len(line) > LONGEST_LINE:
@@ -95,7 +94,6 @@ def to_answer(line: bytes) -> Answer:
 
     Raises:
         ValueError: It holds none.
-        RecursionError: It is nested too deeply.
     """
     return _answers.decode(line)
 
