@@ -121,8 +121,16 @@ async def stream(*events):
         yield event
 
 
+async def record(run, events):
+    """Record the events, holding the lock meanwhile, and pass them on."""
+    with runs.locked(run) as lock:
+        async with aclosing(runs.Recorder(run, lock).record(events)) as passed:
+            async for event in passed:
+                yield event
+
+
 async def recorded(run, *events):
-    return [event async for event in runs.record(run, stream(*events))]
+    return [event async for event in record(run, stream(*events))]
 
 
 def summary(run):
@@ -234,9 +242,9 @@ def test_a_run_that_cannot_be_created_leaves_nothing(tmp_path, monkeypatch):
     assert list((tmp_path / "runs").iterdir()) == []
 
 
-def test_a_new_run_is_running_in_this_process(run):
+def test_a_new_run_is_made_by_this_process_and_has_not_begun(run):
     said = summary(run)
-    assert (said["id"], said["experiment"], said["model"], said["state"]) == (run.id, "mine", "lenet-notes", "running")
+    assert (said["id"], said["experiment"], said["model"], said["state"]) == (run.id, "mine", "lenet-notes", "created")
     assert (said["pid"], said["total_epochs"], said["finished"], said["steps"]) == (os.getpid(), 10, None, 0)
     assert said["host"]
     assert run.events.read_bytes() == b""
@@ -257,14 +265,14 @@ async def test_every_event_is_passed_on_and_read_back_in_order(run):
 
 async def test_steps_wait_a_moment_and_anything_else_is_written_at_once(run, clock):
     events = [step(1), step(2), Paused(time=1.0, epoch=1, step=2), step(3), SystemSampled(time=1.0), FINISHED]
-    async with aclosing(runs.record(run, stream(*events))) as source:
+    async with aclosing(record(run, stream(*events))) as source:
         assert [lines(run) async for _ in source] == [0, 0, 3, 3, 3, 6]
     assert clock.seconds == 100.0
 
 
 async def test_steps_are_written_once_a_fifth_of_a_second_has_passed(run, clock):
     seen = []
-    async with aclosing(runs.record(run, stream(*map(step, range(1, 7))))) as source:
+    async with aclosing(record(run, stream(*map(step, range(1, 7))))) as source:
         async for _ in source:
             seen.append(lines(run))
             clock.seconds += 0.11
@@ -274,7 +282,7 @@ async def test_steps_are_written_once_a_fifth_of_a_second_has_passed(run, clock)
 
 async def test_many_steps_are_written_before_they_fill_the_memory(run, clock):
     waiting = []
-    async with aclosing(runs.record(run, stream(*map(step, range(1, 3_000))))) as source:
+    async with aclosing(record(run, stream(*map(step, range(1, 3_000))))) as source:
         async for event in source:
             waiting.append(event.step - lines(run))
     assert max(waiting) * len(to_json(step(1))) < 64 * 1024
@@ -284,7 +292,7 @@ async def test_many_steps_are_written_before_they_fill_the_memory(run, clock):
 async def test_the_summary_follows_the_run(run):
     events = [STARTED, step(1), step(2), evaluated("val", 0.4), evaluated("val", 0.3), evaluated("test", 0.35), EPOCH]
     told = []
-    async for event in runs.record(run, stream(*events, FINISHED)):
+    async for event in record(run, stream(*events, FINISHED)):
         told.append((type(event).__name__, summary(run)))
     assert told[0][1]["total_steps"] == 6
     assert told[0][1]["total_epochs"] == 3
@@ -314,7 +322,7 @@ class Source:
 
 async def test_a_consumer_that_leaves_closes_the_training_and_loses_no_event(run):
     source = Source(*map(step, range(1, 100)))
-    async with aclosing(runs.record(run, source.stream())) as events:
+    async with aclosing(record(run, source.stream())) as events:
         async for event in events:
             if event.step == 7:
                 break
@@ -373,14 +381,14 @@ async def test_a_full_disk_at_any_write_ends_the_training_with_a_sentence(run, m
     failing_at(monkeypatch, number)
     told = None
     try:
-        async with aclosing(runs.record(run, source.stream())) as events:
+        async with aclosing(record(run, source.stream())) as events:
             async for _ in events:
                 pass
     except CifarError as error:
         told = error
     monkeypatch.undo()
     assert source.closed
-    assert summary(run)["state"] in ("running", "failed", "completed")
+    assert summary(run)["state"] in ("created", "running", "failed", "completed")
     if number <= 8:  # four events are written at once, each followed by a summary
         assert told.exit_code == 4
         assert "the run cannot be recorded: No space left on device" in str(told)
@@ -417,7 +425,7 @@ async def test_a_run_whose_folder_is_gone_is_refused_in_a_sentence(run):
     for path in run.path.iterdir():
         path.unlink()
     run.path.rmdir()
-    with pytest.raises(runs.RunFolderError, match="the run cannot be recorded: No such file"):
+    with pytest.raises(runs.RunFolderError, match="No such file"):
         await recorded(run, STARTED)
 
 

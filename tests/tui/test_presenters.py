@@ -6,7 +6,7 @@ import re
 import pytest
 from samples import evaluated, run_started
 
-from cifar_core.events import Preparing, RunFinished, StepCompleted, from_json
+from cifar_core.events import Preparing, RunFinished, StepCompleted
 from cifar_tui import presenters
 from cifar_tui.outlet import Outlet
 
@@ -58,26 +58,18 @@ def sheet(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("terminal", "environment", "json", "kind"),
+    ("terminal", "environment", "kind"),
     [
-        (True, {"TERM": "xterm"}, False, presenters.Bar),
-        (True, {"TERM": "dumb"}, False, presenters.Lines),
-        (True, {"TERM": "xterm", "CI": "true"}, False, presenters.Lines),
-        (False, {"TERM": "xterm"}, False, presenters.Lines),
-        (True, {"TERM": "xterm"}, True, presenters.Json),
+        (True, {"TERM": "xterm"}, presenters.Bar),
+        (True, {"TERM": "dumb"}, presenters.Lines),
+        (True, {"TERM": "xterm", "CI": "true"}, presenters.Lines),
+        (False, {"TERM": "xterm"}, presenters.Lines),
     ],
 )
-def test_the_presenter_suits_where_the_output_leads(terminal, environment, json, kind, sheet, monkeypatch):
+def test_the_presenter_suits_where_the_output_leads(terminal, environment, kind, sheet, monkeypatch):
     monkeypatch.setattr("os.environ", environment)
     monkeypatch.setattr(sheet.out, "isatty", lambda: terminal)
-    assert isinstance(presenters.choose(sheet.out, json=json), kind)
-
-
-def test_json_is_utf_8_whatever_the_terminal_speaks(sheet):
-    presenter = presenters.Json(sheet.out)
-    for event in (STARTED, *STEPS):
-        presenter.show(event)
-    assert [from_json(line) for line in sheet.read().splitlines()] == [STARTED, *STEPS]
+    assert isinstance(presenters.choose(sheet.out), kind)
 
 
 def test_a_bar_ends_at_the_last_step_with_a_rate_that_knows_no_evaluation(sheet):
