@@ -30,6 +30,7 @@ from cifar_experiments.live.client import NotControllableError, ask
 from cifar_experiments.live.protocol import LONGEST_LINE, Checkpoint, Pause, Resume, Set, Stop
 from cifar_experiments.live.server import MOST_CONNECTIONS, listening
 from cifar_experiments.runs.folder import Run
+from cifar_experiments.runs.lock import locked
 
 OK = {"ok": True}
 PAUSE = b'{"request":"pause"}\n'
@@ -807,3 +808,14 @@ def test_an_error_in_an_answer_is_printable_and_of_a_bounded_length(run):
     assert str(caught.value).startswith(r"\x1b[2J\u202e\nxxx")
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) == protocol.LONGEST_SENTENCE
+
+
+async def test_a_process_that_has_just_taken_the_run_over_is_waited_for(run):
+    control = Control()
+    with locked(run):
+        asked = asyncio.create_task(asyncio.to_thread(ask, run, Pause()))
+        await asyncio.sleep(0.2)
+        assert not asked.done()
+        async with listening(run, control):
+            await asked
+    assert control.take() is Request.PAUSE

@@ -27,7 +27,7 @@ def run(order):
     except SystemExit as done:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(done.code)
+        os._exit(done.code or 0)
     os._exit(99)
 
 

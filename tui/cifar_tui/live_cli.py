@@ -142,6 +142,7 @@ def _ask(run: Run, request: AnyLiveRequest, answer: Callable[[AnyEvent], str | N
     begin = run.events.stat().st_size
     ask(run, request)
     if answer is None:
+        click.echo("taken in")
         return
     for lines in follow(run.events, begin, alive=lambda: holder(run) is not None):
         for line in lines.splitlines():

@@ -14,9 +14,13 @@ from cifar_core.wording import shown
 from cifar_experiments.live import protocol
 from cifar_experiments.live.protocol import LONGEST_LINE, AnyLiveRequest, Set
 from cifar_experiments.runs.folder import Run
+from cifar_experiments.runs.lock import holder
 
 PATIENCE_SECONDS = 5.0
 """How long the process may take to answer."""
+
+
+_RETRY_SECONDS = 0.05
 
 
 class NotControllableError(CifarError):
@@ -35,7 +39,7 @@ def ask(run: Run, request: AnyLiveRequest) -> None:
     line = _line(request)
     called = printable(run.id)
     try:
-        answer_line = _answered(run, line)
+        answer_line = _answered_soon(run, line)
     except FileNotFoundError:
         raise NotControllableError(f"{called} is not running here, or cannot be controlled from outside") from None
     except ConnectionRefusedError:
@@ -74,6 +78,18 @@ def _line(request: AnyLiveRequest) -> bytes:
         return protocol.to_line(request)
     except (ValueError, OverflowError) as error:  # The second is a whole number beyond all floats.
         raise NotControllableError(f"the request cannot be sent: {printable(error)}") from None
+
+
+def _answered_soon(run: Run, line: bytes) -> bytes:
+    """The same as ``_answered``, waiting for a process that has just taken the run over and will listen soon."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return _answered(run, line)
+        except (FileNotFoundError, ConnectionRefusedError):
+            if holder(run) is None or time.monotonic() >= deadline:
+                raise
+        time.sleep(_RETRY_SECONDS)
 
 
 def _answered(run: Run, line: bytes) -> bytes:

@@ -13,6 +13,8 @@ from cifar_experiments.runs.events_file import newest_beginning
 
 POLL_SECONDS = 0.1
 _BLOCK = 1 << 20
+# More than one event of a step, whose time no other one has.
+_MARK = 256
 
 
 def follow(path: Path, begin: int = 0, *, alive: Callable[[], bool]) -> Iterator[bytes]:
@@ -31,20 +33,48 @@ def follow(path: Path, begin: int = 0, *, alive: Callable[[], bool]) -> Iterator
     """
     try:
         with path.open("rb", buffering=0) as file:
-            file.seek(begin)
-            torn = b""
-            while True:
-                # Asked before reading, so that what was written before the end is read.
-                more_comes = alive()
-                if os.fstat(file.fileno()).st_size < file.tell():
-                    file.seek(newest_beginning(path))
-                    torn = b""
-                while block := file.read(_BLOCK):
-                    whole, newline, torn = (torn + block).rpartition(b"\n")
-                    if newline:
-                        yield whole + newline
-                if not more_comes:
-                    return
-                time.sleep(POLL_SECONDS)
+            yield from _lines(_Place(file.fileno(), begin), path, alive)
     except OSError as error:
         raise RunFolderError(f"{printable(path)}: cannot be followed: {error.strerror}") from None
+
+
+class _Place:
+    """How far a file was read, in bytes, and what stands right before: so a file that was cut there is noticed."""
+
+    def __init__(self, descriptor: int, position: int) -> None:
+        self._descriptor = descriptor
+        self.move(position)
+
+    def move(self, position: int) -> None:
+        """Go on elsewhere."""
+        length = min(position, _MARK)
+        self.position = position
+        self._mark = os.pread(self._descriptor, length, position - length)
+
+    def read(self) -> bytes | None:
+        """Return what comes next, b"" when nothing has come yet; None when what was read is no longer there."""
+        block = os.pread(self._descriptor, _BLOCK, self.position)
+        # Looked at afterwards: it may be cut, and have grown again, while this reads.
+        if os.pread(self._descriptor, len(self._mark), self.position - len(self._mark)) != self._mark:
+            return None
+        self.position += len(block)
+        self._mark = (self._mark + block)[-_MARK:]
+        return block
+
+
+def _lines(place: _Place, path: Path, alive: Callable[[], bool]) -> Iterator[bytes]:
+    torn = b""
+    while True:
+        # Asked before reading, so that what was written before the end is read.
+        more_comes = alive()
+        while (block := place.read()) != b"":
+            if block is None:
+                place.move(newest_beginning(path))
+                torn = b""
+                continue
+            whole, newline, torn = (torn + block).rpartition(b"\n")
+            if newline:
+                yield whole + newline
+        if not more_comes:
+            return
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,341 @@
+"""A run is followed, controlled and gone on with from other terminals, whatever becomes of its own."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from commands import Commands
+from terminals import Terminal
+
+from cifar_core import checkpoint
+from cifar_core.events import CheckpointSaved, LearningRateChanged, RunStarted, StepCompleted, from_json, to_json
+from cifar_experiments import runs
+from cifar_experiments.runs.lock import holder
+
+LONG = ("--no-tui", "quickstart", "training.epochs=1000")
+BRIEF = ("--no-tui", "quickstart", "data.limit=256", "training.epochs=2")
+PATIENCE = 60
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def environment(home, folder):
+    return {**home, "CIFAR_TUI_RUNS": str(folder)}
+
+
+@pytest.fixture
+def commands(environment, tmp_path):
+    started = Commands(environment, tmp_path)
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def do(commands):
+    """Run a command to its end; its exit code and all that it printed."""
+
+    def run(*arguments):
+        command = commands.start(*arguments)
+        return command.wait(), command.said.read_text()
+
+    return run
+
+
+def until(condition):
+    """What ``condition`` returns once that is true; fails the test when it stays false."""
+    deadline = time.monotonic() + PATIENCE
+    while not (value := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return value
+
+
+def the_run(folder):
+    return until(lambda: runs.in_folder(folder))[0]
+
+
+def events(run):
+    return list(runs.read_events(run.events))
+
+
+def steps(run):
+    return [event.step for event in events(run) if isinstance(event, StepCompleted)]
+
+
+@pytest.fixture
+def training(commands, folder):
+    """A run that would take minutes, and has begun to make steps."""
+    command = commands.start(*LONG)
+    run = the_run(folder)
+    until(lambda: steps(run))
+    yield run
+    if command.code is None:
+        command.send(signal.SIGKILL)
+        command.wait()
+
+
+def test_a_lost_terminal_harms_no_training_and_another_one_follows_it_without_a_gap(environment, folder, do):
+    terminal = Terminal(LONG, environment)
+    try:
+        terminal.until("img/s")
+        run = the_run(folder)
+        terminal.hang_up()
+        before = len(steps(run))
+        until(lambda: len(steps(run)) > before + 100)
+        assert terminal.process.poll() is None
+        assert runs.current(run).state == "running"
+        follower = subprocess.Popen(
+            [sys.executable, "-m", "cifar_tui", "attach", run.id, "--json"],
+            env=environment, stdout=subprocess.PIPE, text=True
+        )  # fmt: skip
+        seen = len(steps(run))
+        lines = [follower.stdout.readline()]
+        while not (isinstance(event := from_json(lines[-1]), StepCompleted) and event.step > seen + 20):
+            lines.append(follower.stdout.readline())
+        assert do("stop", run.id)[0] == 0
+        lines += follower.stdout.readlines()
+        follower.stdout.close()
+        assert follower.wait() == 0
+        followed = [event.step for event in map(from_json, lines) if isinstance(event, StepCompleted)]
+        assert followed == list(range(1, followed[-1] + 1))
+        assert "".join(lines) == run.events.read_text()
+        assert terminal.process.wait(PATIENCE) == 0
+        assert "the terminal is gone; the training goes on" in run.log.read_text()
+    finally:
+        terminal.close()
+
+
+def test_who_attaches_in_a_terminal_sees_the_bar_and_leaves_with_ctrl_c(training, environment):
+    terminal = Terminal(["attach", training.id], environment)
+    try:
+        terminal.until("img/s")
+        terminal.type(b"\x03")
+        assert terminal.wait() == 0
+        assert f"{training.id} goes on" in terminal.screen
+        assert terminal.modes() == terminal.modes_before
+        assert runs.current(training).state == "running"
+    finally:
+        terminal.close()
+
+
+def test_another_terminal_pauses_resumes_sets_saves_and_stops(training, do):
+    assert do("pause", training.id)[1].startswith("paused after step ")
+    assert runs.current(training).state == "paused"
+    assert do("pause", training.id) == (0, "is paused already\n")
+    standing = len(steps(training))
+    code, said = do("set", training.id, "optimizer.lr=0.0125")
+    assert (code, said) == (0, f"learning rate 0.0125 after step {standing}\n")
+    code, said = do("checkpoint", "last")
+    assert code == 0
+    assert said.startswith(f"saved after step {standing}: ")
+    assert checkpoint.load(training.checkpoints).step == standing
+    assert len(steps(training)) == standing
+    assert do("resume", training.id) == (0, f"resumed after step {standing}\n")
+    until(lambda: len(steps(training)) > standing)
+    assert do("resume", training.id) == (0, "is not paused\n")
+    assert do("stop", training.id[:20])[1].startswith("stopped after step ")
+    until(lambda: runs.current(training).state == "stopped")
+    changed = next(event for event in events(training) if isinstance(event, LearningRateChanged))
+    assert changed.learning_rate == 0.0125
+    assert not training.socket.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("optimizer.momentum=0.3",), "optimizer.lr"),
+        (("optimizer.lr=fast",), "must be a number"),
+        (("optimizer.lr=-1",), "positive"),
+        (("optimizer.lr",), "no key=value"),
+    ],
+)
+def test_what_cannot_be_set_is_told_and_nothing_is_changed(words, told, training, do):
+    code, said = do("set", training.id, *words)
+    assert code != 0
+    assert told in said
+    assert len(said.splitlines()) == 1
+    assert runs.current(training).state == "running"
+
+
+def test_a_run_that_nobody_works_on_cannot_be_asked(do):
+    assert do(*BRIEF)[0] == 0
+    for request in ("pause", "stop", "checkpoint"):
+        code, said = do(request, "last")
+        assert (code, len(said.splitlines())) == (4, 1)
+        assert "is not running here" in said
+
+
+def test_a_second_process_is_refused_with_the_first_ones_host_and_pid(training, do):
+    before = steps(training)
+    code, said = do("--no-tui", "--resume", training.id)
+    assert code == 2
+    assert f"process {holder(training).pid} on {os.uname().nodename}" in said
+    assert len(said.splitlines()) == 1
+    assert steps(training)[: len(before)] == before
+    assert do("runs", "rm", "--yes", training.id)[0] == 2
+    assert training.path.is_dir()
+
+
+def test_a_lock_left_by_kill_9_is_no_hindrance_and_the_list_says_crashed(commands, folder, do):
+    command = commands.start(*LONG, "training.checkpoint_every=1")
+    run = the_run(folder)
+    until(lambda: any(isinstance(event, CheckpointSaved) for event in events(run)))
+    command.send(signal.SIGKILL)
+    command.wait()
+    assert run.lock.read_bytes()
+    assert "crashed" in do("runs", "list")[1]
+    assert "crashed" in do("runs", "show", run.id)[1]
+    assert do("attach", run.id)[0] == 4
+    assert "the process is gone without a word; the last good checkpoint is" in do("attach", run.id)[1]
+    again = commands.start("--no-tui", "--resume", run.id)
+    until(lambda: holder(run) is not None)
+    again.send(signal.SIGTERM)
+    assert again.wait() == 75
+
+
+def test_a_detached_run_has_a_session_of_its_own_and_says_its_id(do, folder):
+    code, said = do(*LONG, "--detach")
+    run = runs.in_folder(folder)[0]
+    assert (code, said) == (0, f"{run.id}\n")
+    working = holder(run)
+    assert os.getsid(working.pid) == working.pid
+    assert psutil.Process(working.pid).terminal() is None
+    until(lambda: steps(run))
+    assert do("stop", run.id)[0] == 0
+    until(lambda: holder(run) is None)
+    code, said = do("--no-tui", "--resume", run.id, "--detach")
+    assert (code, said) == (0, f"{run.id}\n")
+    code, said = do("stop", run.id)
+    assert code == 0, said
+    started = [event for event in events(run) if isinstance(event, RunStarted)]
+    assert [event.resumed_from_step > 0 for event in started] == [False, True]
+
+
+def test_a_detached_run_that_fails_later_is_told_to_whoever_looks(do, tmp_path):
+    detached = ("--detach", "--runs-dir", tmp_path / "elsewhere")
+    assert do("--no-tui", "quickstart", *detached, "data.kind=folder", f"data.root={tmp_path}")[0] == 0
+    run = runs.in_folder(tmp_path / "elsewhere")[0]
+    until(lambda: holder(run) is None)
+    assert do("attach", run.path)[0] == 4
+    assert runs.current(run).state == "failed"
+
+
+def test_a_change_makes_a_new_run_that_names_its_parent(do, folder):
+    assert do(*BRIEF)[0] == 0
+    parent = runs.in_folder(folder)[0]
+    before = {path: path.read_bytes() for path in parent.path.rglob("*") if path.is_file()}
+    assert do("--no-tui", "--resume", parent.id, "training.epochs=3")[0] == 0
+    [new] = [run for run in runs.in_folder(folder) if run != parent]
+    assert len(steps(parent)) == 8
+    assert steps(new) == [9, 10, 11, 12]
+    assert runs.read_summary(new.summary).parent == str(parent.path)
+    assert f"goes on from the last checkpoint of {parent.path}" in new.toml.read_text()
+    assert {path: path.read_bytes() for path in parent.path.rglob("*") if path.is_file()} == before
+
+
+def test_a_run_that_is_complete_is_left_as_it_is(do, folder):
+    assert do(*BRIEF)[0] == 0
+    run = runs.in_folder(folder)[0]
+    before = run.events.read_bytes()
+    code, said = do("--no-tui", "--resume", "last")
+    assert code == 0
+    assert "is complete; with a change" in said
+    assert run.events.read_bytes() == before
+
+
+def test_with_both_checkpoints_damaged_going_on_is_refused_and_nothing_is_changed(do, folder):
+    assert do(*BRIEF, "training.checkpoint_every=1", "training.max_steps=6")[0] == 0
+    run = runs.in_folder(folder)[0]
+    summary = json.loads(run.summary.read_text())
+    run.summary.write_text(json.dumps({**summary, "state": "stopped"}))
+    for data in run.checkpoints.glob("*.pt"):
+        data.write_bytes(data.read_bytes()[:-1])
+    torn = run.events.read_bytes() + b'{"type":"StepComp'
+    run.events.write_bytes(torn)
+
+    def files():
+        return {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file() and path != run.log}
+
+    before = files()
+    code, said = do("--no-tui", "--resume", run.id)
+    assert code == 4
+    assert "no checkpoint in" in said
+    assert "Traceback" not in said
+    assert files() == before
+    shutil.rmtree(run.checkpoints)
+    assert do("--no-tui", "--resume", run.id)[0] == 4
+    assert run.events.read_bytes() == torn
+
+
+def test_a_truncated_last_checkpoint_and_a_torn_line_are_mended(do, folder):
+    assert do(*BRIEF, "training.checkpoint_every=1", "training.max_steps=6")[0] == 0
+    run = runs.in_folder(folder)[0]
+    complete = steps(run)
+    summary = json.loads(run.summary.read_text())
+    run.summary.write_text(json.dumps({**summary, "state": "stopped"}))
+    last = checkpoint.load(run.checkpoints)
+    last.path.write_bytes(b"")
+    with run.events.open("ab") as file:
+        file.write(to_json(StepCompleted(time=1.0, epoch=9, step=99, loss=1.0, accuracy=0.5, learning_rate=1.0))[:40])
+    code, said = do("--no-tui", "--resume", run.id)
+    assert code == 0
+    assert "warning: the last checkpoint cannot be used" in said
+    assert steps(run) == complete
+
+
+def test_nohup_setsid_and_closed_streams_do_no_harm(environment, folder, tmp_path):
+    command = f"{sys.executable} -m cifar_tui {' '.join(BRIEF)}"
+    for number, line in enumerate(
+        [f"nohup {command} > nohup.txt 2>&1", f"setsid --wait {command} < /dev/null", f"{command} <&- >&- 2>&-"], 1
+    ):
+        done = subprocess.run(["sh", "-c", line], env=environment, cwd=tmp_path, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert [runs.current(run).state for run in runs.in_folder(folder)] == ["completed"] * number
+
+
+@pytest.mark.parametrize("json", [(), ("--json",)], ids=["lines", "json"])
+def test_a_pipe_that_nobody_reads_stops_no_training_and_loses_nothing(json, environment, folder):
+    reading, writing = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cifar_tui", "--no-tui", "quickstart", "training.epochs=3", *json],
+        env=environment, stdout=writing, stderr=subprocess.DEVNULL
+    )  # fmt: skip
+    os.close(writing)
+    run = the_run(folder)
+    until(lambda: runs.current(run).state == "completed")
+    assert len(steps(run)) == 471
+    with os.fdopen(reading) as pipe:
+        text = pipe.read()
+    assert process.wait(PATIENCE) == 0
+    if json:
+        assert text == run.events.read_text()
+    else:
+        assert "completed after step 471" in text
+
+
+def test_terminated_while_nobody_reads_it_saves_and_exits_with_75(environment, folder):
+    reading, writing = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cifar_tui", *LONG, "--json"],
+        env=environment, stdout=writing, stderr=subprocess.DEVNULL
+    )  # fmt: skip
+    os.close(writing)
+    run = the_run(folder)
+    until(lambda: run.events.stat().st_size > 200_000)
+    process.send_signal(signal.SIGTERM)
+    until(lambda: runs.current(run).state == "stopped")
+    assert checkpoint.load(run.checkpoints).step == steps(run)[-1]
+    # All is saved: only the words still wait, and a second signal need not.
+    until(lambda: process.send_signal(signal.SIGTERM) or process.poll() is not None)
+    os.close(reading)
+    assert process.returncode == 75
