@@ -215,6 +215,7 @@ def test_a_detached_run_has_a_session_of_its_own_and_says_its_id(do, folder):
     until(lambda: holder(run) is None)
     code, said = do("--no-tui", "--resume", run.id, "--detach")
     assert (code, said) == (0, f"{run.id}\n")
+    until(lambda: [event.resumed_from_step > 0 for event in events(run) if isinstance(event, RunStarted)][1:])
     code, said = do("stop", run.id)
     assert code == 0, said
     started = [event for event in events(run) if isinstance(event, RunStarted)]

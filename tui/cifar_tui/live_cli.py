@@ -12,9 +12,8 @@ from cifar_core.errors import ConfigError, printable
 from cifar_tui.run_cli import runs_dir_option
 
 if TYPE_CHECKING:
-    from cifar_experiments.live.protocol import AnyLiveRequest
-
     from cifar_core.events import AnyEvent
+    from cifar_experiments.live.protocol import AnyLiveRequest
     from cifar_experiments.runs import Run
 
 
@@ -39,9 +38,8 @@ def attach(*, run: str, json: bool, runs_dir: Path | None) -> int:
 @runs_dir_option
 def pause(*, run: str, runs_dir: Path | None) -> None:
     """Have RUN wait before its next step."""
-    from cifar_experiments.live.protocol import Pause
-
     from cifar_core.events import Paused
+    from cifar_experiments.live.protocol import Pause
     from cifar_experiments.runs import find, read_summary
 
     there = find(run, runs_dir)
@@ -56,9 +54,8 @@ def pause(*, run: str, runs_dir: Path | None) -> None:
 @runs_dir_option
 def resume(*, run: str, runs_dir: Path | None) -> None:
     """Have RUN go on after a pause."""
-    from cifar_experiments.live.protocol import Resume
-
     from cifar_core.events import Resumed
+    from cifar_experiments.live.protocol import Resume
     from cifar_experiments.runs import find, read_summary
 
     there = find(run, runs_dir)
@@ -73,15 +70,15 @@ def resume(*, run: str, runs_dir: Path | None) -> None:
 @runs_dir_option
 def stop(*, run: str, runs_dir: Path | None) -> None:
     """Have RUN save and end before its next step."""
-    from cifar_experiments.live.protocol import Stop
-
     from cifar_core.events import RunFinished
+    from cifar_experiments.live.protocol import Stop
     from cifar_experiments.runs import find
 
     def ended(event: AnyEvent) -> str | None:
         return f"{event.reason} after step {event.step:,}" if isinstance(event, RunFinished) else None
 
-    _ask(find(run, runs_dir), Stop(), ended)
+    # One that goes on from a checkpoint changes nothing before it is ready to: its record stays what it was.
+    _ask(find(run, runs_dir), Stop(), ended, without="stopped before it had gone on")
 
 
 @click.command()
@@ -89,9 +86,8 @@ def stop(*, run: str, runs_dir: Path | None) -> None:
 @runs_dir_option
 def checkpoint(*, run: str, runs_dir: Path | None) -> None:
     """Have RUN save a checkpoint before its next step."""
-    from cifar_experiments.live.protocol import Checkpoint
-
     from cifar_core.events import CheckpointSaved, Warned
+    from cifar_experiments.live.protocol import Checkpoint
     from cifar_experiments.runs import find
 
     def saved(event: AnyEvent) -> str | None:
@@ -111,10 +107,9 @@ def checkpoint(*, run: str, runs_dir: Path | None) -> None:
 @runs_dir_option
 def set_values(*, run: str, values: tuple[str, ...], runs_dir: Path | None) -> None:
     """Change values of RUN while it trains: optimizer.lr, training.checkpoint_minutes."""
-    from cifar_experiments.live.protocol import Set
-
     from cifar_core.events import LearningRateChanged
     from cifar_core.validation import parse_override
+    from cifar_experiments.live.protocol import Set
     from cifar_experiments.runs import find
 
     def changed(event: AnyEvent) -> str | None:
@@ -130,14 +125,17 @@ def set_values(*, run: str, values: tuple[str, ...], runs_dir: Path | None) -> N
         _ask(there, Set(key=key, value=value), changed if key == "optimizer.lr" else None)
 
 
-def _ask(run: Run, request: AnyLiveRequest, answer: Callable[[AnyEvent], str | None] | None) -> None:
-    """Make a request and say what the run did; ``answer`` says whether an event tells that, and in what words."""
-    from cifar_experiments.live.client import ask
-    from cifar_experiments.runs.lock import holder
+def _ask(run: Run, request: AnyLiveRequest, answer: Callable[[AnyEvent], str | None] | None, without: str = "") -> None:
+    """Make a request and say what the run did.
 
+    ``answer`` says whether an event tells that, and in what words; ``without`` says it should the run end without
+    such an event, where that is what was asked for.
+    """
     from cifar_core.events import from_json
+    from cifar_experiments.live.client import ask
     from cifar_experiments.live.follow import follow
     from cifar_experiments.runs import RunFolderError
+    from cifar_experiments.runs.lock import holder
 
     begin = run.events.stat().st_size
     ask(run, request)
@@ -149,7 +147,9 @@ def _ask(run: Run, request: AnyLiveRequest, answer: Callable[[AnyEvent], str | N
             if (words := answer(from_json(line))) is not None:
                 click.echo(printable(words))
                 return
-    raise RunFolderError(f"{printable(run.id)} ended before it came to that; cifar-tui runs show says how")
+    if not without:
+        raise RunFolderError(f"{printable(run.id)} ended before it came to that; cifar-tui runs show says how")
+    click.echo(without)
 
 
 live_commands = (attach, pause, resume, stop, checkpoint, set_values)
