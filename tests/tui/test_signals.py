@@ -16,10 +16,16 @@ OBEYED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 SAVING = (signal.SIGTERM, signal.SIGUSR1)
 
 
+def handled():
+    """What is done about each signal now."""
+    return [signal.getsignal(number) for number in OBEYED]
+
+
 @pytest.fixture(autouse=True)
-def afterwards():
-    """Whatever happens, the handlers that were there before are put back."""
-    before = [signal.getsignal(number) for number in OBEYED]
+def nothing_ignored():
+    """No signal is ignored before; afterwards, all are handled as they were."""
+    before = handled()
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     for number, handler in zip(OBEYED, before, strict=True):
         signal.signal(number, handler)
@@ -105,10 +111,6 @@ def test_without_anybody_to_tell_it_is_said_on_standard_error(control, capsys):
     assert capsys.readouterr() == ("", "".join(f"{line}\n" for line in told))
 
 
-def handled():
-    return [signal.getsignal(number) for number in OBEYED]
-
-
 @pytest.fixture
 def others():
     """Handlers of somebody else, one for each signal."""
@@ -158,6 +160,7 @@ from cifar_core.control import Control
 from cifar_tui.signals import obeyed
 
 control = Control()
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 try:
     with obeyed(control) as signals:
         {act}
