@@ -121,11 +121,22 @@ def test_who_attaches_in_a_terminal_sees_the_bar_and_leaves_with_ctrl_c(training
         terminal.until("img/s")
         terminal.type(b"\x03")
         assert terminal.wait() == 0
-        assert f"{training.id} goes on" in terminal.screen
+        assert f"{training.id} goes on as before" in terminal.screen
         assert terminal.modes() == terminal.modes_before
         assert runs.current(training).state == "running"
     finally:
         terminal.close()
+
+
+def test_who_follows_leaves_when_its_own_reader_leaves(training, environment):
+    follower = subprocess.Popen(
+        [sys.executable, "-m", "cifar_tui", "attach", training.id, "--json"],
+        env=environment, stdout=subprocess.PIPE
+    )  # fmt: skip
+    follower.stdout.readline()
+    follower.stdout.close()
+    assert follower.wait(PATIENCE) == 0
+    assert runs.current(training).state == "running"
 
 
 def test_another_terminal_pauses_resumes_sets_saves_and_stops(training, do):

@@ -15,7 +15,6 @@ from cifar_experiments.runs.lock import holder
 from cifar_tui import presenters
 from cifar_tui.outcome import FAILED, Outcome
 from cifar_tui.outlet import Outlet
-from cifar_tui.terminal import say
 
 LEFT = 0
 
@@ -41,14 +40,18 @@ def attach(run: Run, *, json: bool) -> int:
                         presenter.show(event)
                 if json:
                     out.write_bytes(_harmless(lines) if out.isatty() else lines)
-                    # Whoever reads slowly is read to slowly: it waits in the file, not in memory.
-                    out.finish()
+                # Whoever reads slowly is read to slowly: the rest waits in the file, not in memory.
+                out.finish()
+                if out.gone:
+                    return LEFT
         except KeyboardInterrupt:
-            say(f"left; {run.id} goes on")
-            return LEFT
-        finally:
             if presenter is not None:
                 presenter.close()
+            out.finish()
+            err.say(f"cifar-tui: left; {printable(run.id)} goes on as before")
+            return LEFT
+        if presenter is not None:
+            presenter.close()
         crashed = None if outcome.finished else "the process is gone without a word"
         outcome.tell(run, crashed, out, err, json=json)
         return FAILED if crashed else outcome.code
@@ -65,9 +68,7 @@ def _outlets() -> Iterator[tuple[Outlet, Outlet]]:
     with contextlib.ExitStack() as undo:
         nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         undo.callback(os.close, nowhere)
-        outlets = [
-            Outlet(descriptor, stream.encoding, nowhere) for descriptor, stream in ((1, sys.stdout), (2, sys.stderr))
-        ]
-        yield outlets[0], outlets[1]
-        for outlet in outlets:
-            outlet.close()
+        out, err = Outlet(1, sys.stdout.encoding, nowhere), Outlet(2, sys.stderr.encoding, nowhere)
+        undo.callback(err.close)
+        undo.callback(out.close)
+        yield out, err

@@ -53,10 +53,10 @@ class Narrator:
 
 
 def _started(event: RunStarted) -> str:
-    return (
-        f"{event.experiment}: {event.model} ({event.parameters:,} parameters) on {event.device}, "
-        f"{event.epochs} x {event.train_images:,} images"
-    )
+    there = f"{event.experiment}: {event.model} ({event.parameters:,} parameters) on {event.device}, "
+    if event.resumed_from_step:
+        return f"{there}going on after step {event.resumed_from_step:,}"
+    return f"{there}{event.epochs} x {event.train_images:,} images"
 
 
 def _epoch(epoch: EpochCompleted, evaluated: Evaluated | None, epochs: int) -> str:

@@ -80,6 +80,11 @@ class Outlet(io.TextIOBase):
         """Whether something written still waits for its reader."""
         return self._descriptor is not None and self._accepted > self._gone
 
+    @property
+    def gone(self) -> bool:
+        """Whether nothing can be written any longer: the reader has left, or the disk is full."""
+        return self._descriptor is None
+
     def finish(self) -> None:
         """Wait until everything written so far has gone out or failed, however slow the reader is.
 

@@ -115,6 +115,7 @@ class Bar:
         self._bar.update(event.done - self._bar.n)
 
     def _start(self, event: RunStarted) -> None:
+        self._draw()
         self.close()
         self._batch_size = event.batch_size
         self._rated_from = event.time
