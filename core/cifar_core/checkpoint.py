@@ -102,20 +102,21 @@ def save(folder: Path, state: Mapping[str, Any], *, step: int, best: bool = Fals
     except OSError as error:
         raise CheckpointError(
             f"the checkpoint of step {step} could not be saved in {printable(folder)}: {error.strerror or error}; "
-            f"{_ADVICE.get(error.errno or 0, 'check its disk')}, then resume: the newest complete one there is intact"
+            f"{_ADVICE.get(error.errno or 0, 'check its disk')}; what was saved there before is as it was"
         ) from error
     return Saved(path=folder / manifest.file, step=step, bytes=manifest.bytes, seconds=time.perf_counter() - began)
 
 
 def load(folder: Path) -> Loaded:
-    """Return the last checkpoint or, where that is missing or damaged in any way, the previous one.
+    """Return the last checkpoint or, where that is missing or damaged in any way, the previous one or the best.
 
-    Changes nothing in the folder. Needs memory for the data twice.
+    Whichever it is, training goes on from it exactly. There may be only a best one: the first save may have been
+    cut short right after that was put in place. Changes nothing in the folder. Needs memory for the data twice.
 
     Raises:
-        CheckpointError: Neither can be used.
+        CheckpointError: None of them can be used.
     """
-    return _load(folder, "last", "previous")
+    return _load(folder, "last", "previous", "best")
 
 
 def load_best(folder: Path) -> Loaded:

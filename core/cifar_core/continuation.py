@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,10 @@ FREE_IN_DATA = {"root", "verify", "mirrors"}
 FREE_IN_TRAINING = {"device", "threads", "deterministic", "checkpoint_every", "checkpoint_minutes", "gradient_norm"}
 
 
-def save(folder: Path, prepared: Prepared, progress: Progress, clock: Clock, *, best: bool) -> Iterator[AnyEvent]:
-    """Save a checkpoint into ``folder``; yield that it begins and what came of it.
+def save(
+    folder: Path, prepared: Prepared, progress: Progress, clock: Clock, *, best: bool
+) -> Generator[AnyEvent, None, bool]:
+    """Save a checkpoint into ``folder``; yield that it begins and what came of it; return whether it was saved.
 
     A checkpoint that cannot be written is warned of: the training is worth more than its copy.
 
@@ -43,7 +45,7 @@ def save(folder: Path, prepared: Prepared, progress: Progress, clock: Clock, *, 
             saved = checkpoint.save(folder, _state(prepared, progress, clock), step=progress.step, best=best)
         except CheckpointError as error:
             yield Warned(time=time.time(), code="checkpoint-not-saved", message=str(error))
-            return
+            return False
         progress.checkpoint = str(saved.path)
         seconds = time.perf_counter() - began
     finally:
@@ -51,6 +53,7 @@ def save(folder: Path, prepared: Prepared, progress: Progress, clock: Clock, *, 
     yield CheckpointSaved(
         time=time.time(), best=best, path=progress.checkpoint, bytes=saved.bytes, seconds=seconds, **place
     )
+    return True
 
 
 def resume(folder: Path, prepared: Prepared, progress: Progress, clock: Clock, *, fork: bool) -> Iterator[AnyEvent]:
@@ -95,10 +98,14 @@ def resume(folder: Path, prepared: Prepared, progress: Progress, clock: Clock, *
 
 
 def _replace(progress: Progress, prepared: Prepared, then: Config, steps_per_epoch: int) -> None:
-    """Put ``progress`` at the same place among the images, where steps are now of another size."""
+    """Put ``progress`` at the same place among the images, where steps are now of another size.
+
+    What was best belongs to the other run, and the rate is the configuration's, whatever it was changed to there.
+    """
     now = prepared.config
-    if then.optimizer.lr != now.optimizer.lr:
-        progress.base_rate = now.optimizer.lr
+    progress.base_rate = now.optimizer.lr
+    progress.best_top1 = progress.best_kept = None
+    progress.evaluations_since_best = 0
     if (steps_per_epoch, then.training.batch_size) == (prepared.steps_per_epoch, now.training.batch_size):
         return
     whole = progress.epoch - progress.in_epoch

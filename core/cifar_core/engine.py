@@ -40,7 +40,7 @@ async def train(
         checkpoint_dir: Folder to save checkpoints in: after epochs and minutes as ``training`` says, at the
             best evaluation, when asked to, on a stop and at the end. None saves none.
         resume: Folder of checkpoints to go on from; exactly, where that is possible, and with a ``Warned``
-            where it is not. Usually ``checkpoint_dir`` itself. Another one, of another run, is a fork: then
+            where it is not. Usually ``checkpoint_dir`` itself. From another one than that it is a fork: then
             ``config`` may differ from what it was, and a checkpoint is saved at once.
         run_id: Name of the run, repeated in ``RunStarted``.
 

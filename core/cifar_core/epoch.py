@@ -40,6 +40,8 @@ class Progress:
     epoch_accuracy: float = 0.0
     """Of the steps of this epoch: the number of their images, and sums over these."""
     best_top1: float | None = None
+    best_kept: float | None = None
+    """What the checkpoint called best came to; lower than ``best_top1`` where a better one could not be saved."""
     evaluations_since_best: int = 0
     """On the validation images."""
     final_top1: float | None = None

@@ -57,6 +57,8 @@ class RunStarted(Event, frozen=True, kw_only=True, tag=True):
     resumed_from_step: int = 0
     resumed_from_checkpoint: int = 0
     """The number of the ``CheckpointStarted`` that all before it belongs to; 0 where nothing came before."""
+    checkpoint: str | None = None
+    """The file of that checkpoint."""
     not_repeatable: tuple[str, ...] = ()
     """Sentences saying what makes a bit-exact repeat impossible; empty when nothing does."""
 

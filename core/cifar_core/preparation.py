@@ -16,6 +16,7 @@ from cifar_core.config import Config
 from cifar_core.data.dataset import Images
 from cifar_core.data.load import load
 from cifar_core.data.resident import to_device
+from cifar_core.epoch import Progress
 from cifar_core.events import AnyEvent, RunStarted
 from cifar_core.learner import Learner
 from cifar_core.models import size
@@ -63,8 +64,8 @@ class Prepared:
     def _laid_out(self, images: Tensor) -> Tensor:
         return images.contiguous(memory_format=self.learner.memory_format)
 
-    def started(self, run_id: str, resumed_from_step: int, resumed_from_checkpoint: int) -> RunStarted:
-        """The event that describes this training."""
+    def started(self, run_id: str, progress: Progress) -> RunStarted:
+        """The event that describes this training, which has come so far."""
         training, model = self.config.training, self.learner.model
         return RunStarted(
             time=time.time(),
@@ -83,8 +84,9 @@ class Prepared:
             batch_size=training.batch_size,
             steps_per_epoch=self.steps_per_epoch,
             total_steps=self.total_steps,
-            resumed_from_step=resumed_from_step,
-            resumed_from_checkpoint=resumed_from_checkpoint,
+            resumed_from_step=progress.step,
+            resumed_from_checkpoint=progress.checkpoints,
+            checkpoint=progress.checkpoint,
             not_repeatable=device.why_not_repeatable(self.device),
         )
 

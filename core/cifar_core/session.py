@@ -42,13 +42,14 @@ class Session:
     """The folder that they are saved in; None for none."""
     cadence: Cadence
 
-    def save(self, *, best: bool = False) -> Iterator[AnyEvent]:
-        """Save a checkpoint of the moment, if there is a folder for it."""
+    def save(self, *, best: bool = False) -> Generator[AnyEvent, None, bool]:
+        """Save a checkpoint of the moment, if there is a folder for it; return whether it was saved."""
         if self.checkpoints is None:
-            return
+            return False
         began = time.monotonic()
-        yield from continuation.save(self.checkpoints, self.prepared, self.progress, self.clock, best=best)
+        saved = yield from continuation.save(self.checkpoints, self.prepared, self.progress, self.clock, best=best)
         self.cadence.saved(time.monotonic() - began)
+        return saved
 
 
 def evaluation_is_due(session: Session) -> bool:
@@ -100,6 +101,8 @@ def obey(session: Session) -> Iterator[AnyEvent]:
             case ChangeLearningRate(learning_rate=rate):
                 progress.base_rate = rate
                 yield LearningRateChanged(time=time.time(), epoch=epoch, step=step, learning_rate=rate)
+                # Else the steps to come would be made with the old one, were they to be made again.
+                yield from session.save()
             case ChangeCheckpointMinutes(minutes=minutes):
                 session.cadence.minutes = minutes
             case Request.PAUSE | Request.TOGGLE_PAUSE if not paused:
@@ -120,15 +123,19 @@ def evaluate(session: Session) -> Iterator[AnyEvent]:
         yield from evaluate_split(session, "test", session.prepared.test)
         session.progress.evaluated_step = session.progress.step
         return
-    best_before = session.progress.best_top1
-    yield from evaluate_split(session, "val", session.prepared.val)
-    session.progress.evaluated_step = session.progress.step
-    if session.progress.best_top1 != best_before:
-        yield from session.save(best=True)
+    progress = session.progress
+    top1 = yield from evaluate_split(session, "val", session.prepared.val)
+    progress.evaluated_step = progress.step
+    kept = progress.best_kept
+    if kept is None or top1 > kept:
+        progress.best_kept = top1
+        saved = yield from session.save(best=True)
+        if not saved:
+            progress.best_kept = kept
 
 
-def evaluate_split(session: Session, name: Split, split: Images) -> Iterator[AnyEvent]:
-    """Evaluate on the images of ``split``, which is called ``name``.
+def evaluate_split(session: Session, name: Split, split: Images) -> Generator[AnyEvent, None, float]:
+    """Evaluate on the images of ``split``, which is called ``name``; return the top-1 accuracy.
 
     Raises:
         Ended: The end was asked for meanwhile.
@@ -151,7 +158,8 @@ def evaluate_split(session: Session, name: Split, split: Images) -> Iterator[Any
     clock.enter("training")
     if result is None:
         raise Ended(session.control.ending or Request.STOP)
-    best = name == "val" and (progress.best_top1 is None or result.top1 > progress.best_top1)
+    is_finite = finite(result.loss) is not None
+    best = name == "val" and is_finite and (progress.best_top1 is None or result.top1 > progress.best_top1)
     if best:
         progress.best_top1 = result.top1
     if name == "val":
@@ -172,5 +180,6 @@ def evaluate_split(session: Session, name: Split, split: Images) -> Iterator[Any
         best=best,
         seconds=clock.seconds("evaluation") - before,
     )
-    if finite(result.loss) is None:
+    if not is_finite:
         raise Diverged(f"the {name} loss was not a finite number after step {progress.step}; {ADVICE}")
+    return result.top1

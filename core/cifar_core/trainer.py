@@ -57,7 +57,7 @@ def run(
             prepared = yield from until_asked(prepare(config), control)
             session = Session(prepared, control, clock, progress, checkpoint_dir, cadence)
             yield from _train(session, resume, run_id)
-            early = out_of_patience(session)
+            early = out_of_patience(session) and progress.step < prepared.total_steps
     except Ended as ended:
         if ended.request is Request.CLOSE:
             return
@@ -92,13 +92,15 @@ def _train(session: Session, resume: Path | None, run_id: str) -> Iterator[AnyEv
     """Begin, or go on from a checkpoint; make all steps; save when asked to stop, and at the end."""
     prepared, progress = session.prepared, session.progress
     progress.base_rate = prepared.config.optimizer.lr
+    fork, warnings = False, list[AnyEvent]()
     if resume is not None:
-        fork = resume != session.checkpoints
-        yield from continuation.resume(resume, prepared, progress, session.clock, fork=fork)
-    yield prepared.started(run_id, progress.step, progress.checkpoints)
+        fork = session.checkpoints is not None and resume.resolve() != session.checkpoints.resolve()
+        warnings = list(continuation.resume(resume, prepared, progress, session.clock, fork=fork))
+    yield prepared.started(run_id, progress)
+    yield from warnings
     session.clock.enter("training")
     try:
-        if resume is not None and fork:
+        if fork:
             # From here on it stands by itself, whatever becomes of the other run.
             yield from session.save()
         yield from _make_steps(session)
@@ -123,7 +125,7 @@ def _make_steps(session: Session) -> Iterator[AnyEvent]:
         made = progress.step - (progress.epoch - 1) * prepared.steps_per_epoch
         for images, labels in batches(prepared.train, order, training.batch_size, augment, clock, start=made):
             # The last step may come within an epoch.
-            if progress.step == prepared.total_steps:
+            if progress.step >= prepared.total_steps:
                 break
             # Whoever watches is obeyed between two steps, and has seen every step before the answer.
             if session.control.pending:

@@ -31,10 +31,15 @@ def replace_file(path: Path, content: bytes, *, durable: bool = True) -> None:
             written.unlink()
         raise
     if durable:
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder outlive a power failure, where its file system can.
+
+    Raises:
+        OSError: The folder cannot be opened.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         # Some network file systems cannot do this to a folder; the file itself is safe there.

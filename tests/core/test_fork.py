@@ -10,7 +10,7 @@ from cifar_core.checkpoint import CheckpointError
 from cifar_core.config import Config
 from cifar_core.control import Control
 from cifar_core.engine import train
-from cifar_core.events import CheckpointSaved, RunFinished, RunStarted, StepCompleted, Warned
+from cifar_core.events import CheckpointSaved, Evaluated, RunFinished, RunStarted, StepCompleted, Warned
 
 PARENT = {
     "model": {"name": "lenet-notes-bn"},
@@ -127,14 +127,14 @@ async def test_another_model_is_refused_in_one_sentence(tmp_path):
     assert not (tmp_path / "fork").exists()
 
 
-async def test_a_rate_changed_while_the_other_trained_is_kept_unless_it_is_changed_here(tmp_path):
+async def test_it_trains_at_its_own_rate_whatever_the_other_ones_was_changed_to(tmp_path):
     control = Control()
     control.change_learning_rate(0.02)
     config = experiment(training={"max_steps": 14})
     async for _ in train(config, control, tmp_path / "parent"):
         pass
     longer = await events_of(experiment(training={"epochs": 4}), tmp_path / "longer", tmp_path / "parent")
-    assert {event.learning_rate for event in of(StepCompleted, longer)} == {0.02}
+    assert {event.learning_rate for event in of(StepCompleted, longer)} == {0.05}
 
 
 async def test_the_other_run_is_left_as_it_is(tmp_path):
@@ -143,3 +143,24 @@ async def test_the_other_run_is_left_as_it_is(tmp_path):
     events = await events_of(experiment(training={"epochs": 4}), tmp_path / "fork", tmp_path / "parent")
     assert isinstance(events[-1], RunFinished)
     assert {path: path.read_bytes() for path in (tmp_path / "parent").iterdir()} == before
+
+
+async def test_in_the_midst_of_an_epoch_it_ends_at_its_last_step_even_if_more_were_made(tmp_path):
+    await events_of(experiment(), tmp_path / "parent", stop_at=14)
+    events = await events_of(experiment(training={"max_steps": 12}), tmp_path / "fork", tmp_path / "parent")
+    assert not of(StepCompleted, events)
+    assert events[-1].step == 14
+
+
+async def test_what_was_best_and_its_patience_stay_with_the_other_run(tmp_path):
+    validated = {"data": {"limit": 100, "validation": 0.2}, "optimizer": {"name": "sgd", "lr": 1e-12}}
+    stuck = experiment(**validated, training={"patience": 2, "epochs": 8})
+    parent = await events_of(stuck, tmp_path / "parent")
+    assert parent[-1].early
+    other = experiment(**{**validated, "optimizer": {"name": "sgd", "lr": 0.01}}, training={"epochs": 8})
+    events = await events_of(other, tmp_path / "fork", tmp_path / "parent")
+    evaluations = [event for event in of(Evaluated, events) if event.split == "val"]
+    assert len(evaluations) == 8 - parent[-1].epoch > 0
+    assert evaluations[0].best
+    assert events[-1].best_top1 == max(event.top1 for event in evaluations)
+    assert checkpoint.load_best(tmp_path / "fork").state["progress"]["best_top1"] == events[-1].best_top1

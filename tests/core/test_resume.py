@@ -15,6 +15,7 @@ from cifar_core.events import (
     CheckpointSaved,
     EpochCompleted,
     Evaluated,
+    LearningRateChanged,
     RunFinished,
     RunStarted,
     StepCompleted,
@@ -269,3 +270,48 @@ def test_every_value_of_the_configuration_decides_unless_it_is_named_as_free():
     }
     assert free < every
     assert set(continuation._deciding(config)) == every - free
+
+
+async def test_a_best_one_that_could_not_be_saved_is_not_taken_for_kept(tmp_path, monkeypatch):
+    config = experiment(training={"checkpoint_every": 0, "epochs": 6})
+    whole = await events_of(config, tmp_path / "whole")
+    tops = [event.top1 for event in of(Evaluated, whole) if event.best]
+    assert len(tops) > 1
+    real, calls = checkpoint.save, []
+
+    def save(folder, state, *, step, best=False):
+        calls.append(best)
+        if best and calls.count(True) >= len(tops):
+            raise CheckpointError("the disk is full")
+        return real(folder, state, step=step, best=best)
+
+    monkeypatch.setattr(checkpoint, "save", save)
+    events = await events_of(config, tmp_path / "full")
+    assert events[-1].best_top1 == tops[-1]
+    state = checkpoint.load_best(tmp_path / "full").state["progress"]
+    assert state["best_kept"] == state["best_top1"] == tops[-2]
+    assert checkpoint.load(tmp_path / "full").state["progress"]["best_kept"] == tops[-2]
+
+
+async def test_killed_between_the_best_and_the_last_of_the_first_save_it_goes_on_from_the_best(tmp_path):
+    config = experiment()
+    whole = await events_of(config, tmp_path / "whole")
+    await stopped_at(config, tmp_path / "cut", 5)
+    (tmp_path / "cut" / "last.json").rename(tmp_path / "cut" / "best.json")
+    rest = await events_of(config, tmp_path / "cut", tmp_path / "cut")
+    assert [event.code for event in of(Warned, rest)] == ["fell-back"]
+    assert bare(rest) == bare(whole)[-len(bare(rest)) :]
+
+
+async def test_a_changed_rate_is_saved_at_once(tmp_path):
+    config = experiment(schedule={"name": "constant", "warmup_epochs": 0.0}, training={"checkpoint_every": 0})
+    control, changed = Control(), False
+    async with aclosing(train(config, control, tmp_path)) as stream:
+        async for event in stream:
+            if isinstance(event, StepCompleted) and event.step == 3:
+                control.change_learning_rate(0.001)
+            changed = changed or isinstance(event, LearningRateChanged)
+            if changed and isinstance(event, CheckpointSaved):
+                break
+    rest = await events_of(config, tmp_path, tmp_path)
+    assert {event.learning_rate for event in of(StepCompleted, rest)} == {0.001}

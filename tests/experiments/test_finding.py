@@ -91,7 +91,6 @@ def test_no_name_at_all_means_none_of_several_runs(folder):
     refused("", folder)
 
 
-@pytest.mark.xfail(strict=True, reason="an empty name is taken for the beginning of the only id")
 def test_no_name_at_all_does_not_mean_the_only_run(tmp_path):
     kept(tmp_path, FIRST)
     refused("", tmp_path)
@@ -134,7 +133,6 @@ def test_the_current_folder_is_a_run_where_it_is_one(folder, monkeypatch):
     assert find(".") == find("./") == Run(folder / FIRST)
 
 
-@pytest.mark.xfail(strict=True, reason="a path that ends in two dots is taken for a hidden folder")
 @pytest.mark.parametrize("name", ["..", "../", "../.", "../checkpoints/.."])
 def test_the_folder_above_is_a_run_where_it_is_one(folder, monkeypatch, name):
     checkpoints = Run(folder / FIRST).checkpoints
@@ -150,7 +148,6 @@ def test_a_path_that_leads_to_no_run_is_told(folder, monkeypatch, name):
     assert refused(name) == f"{written}: is no folder of a run (one holds config.toml and summary.json)"
 
 
-@pytest.mark.xfail(strict=True, reason="the system's error comes through as it is")
 def test_a_path_that_cannot_be_looked_at_is_told():
     assert "x/y" in refused(f"{'x' * 300}/y")
 
@@ -188,7 +185,6 @@ def test_a_folder_that_cannot_be_read_is_told(tmp_path):
     assert str(told.value) == rf"{tmp_path}/\x1b: cannot be read: Not a directory"
 
 
-@pytest.mark.xfail(strict=True, reason="one folder that cannot be looked into makes the whole list fail")
 def test_a_foreign_folder_that_cannot_be_looked_into_hides_no_run(folder, monkeypatch):
     real = Path.stat
 

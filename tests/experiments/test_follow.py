@@ -180,10 +180,11 @@ def test_a_run_that_begins_anew_is_followed_from_its_start(path):
 
 def test_a_run_goes_on_as_often_as_it_likes(path):
     path.write_bytes(HISTORY)
-    again = cut(path, KEPT, GOING_ON)
+    goings = [lines(run_started(time=t, resumed_from_step=2, resumed_from_checkpoint=1)) for t in (200.0, 300.0, 400.0)]
+    first, second, third = (cut(path, KEPT, going) for going in goings)
     grown = lines(*(step(number) for number in range(3, 30)))
-    acts = [nothing, again, lambda: append(path, grown), again, lambda: append(path, grown), again]
-    assert whole(follow(path, alive=doing(*acts))) == HISTORY + (GOING_ON + grown) * 2 + GOING_ON
+    acts = [nothing, first, lambda: append(path, grown), second, lambda: append(path, grown), third]
+    assert whole(follow(path, alive=doing(*acts))) == HISTORY + grown.join(goings)
 
 
 @pytest.mark.parametrize("number", range(3, 30))
@@ -194,7 +195,16 @@ def test_a_run_that_has_made_up_for_what_was_taken_back_is_followed_from_where_i
     assert whole(follow(path, alive=doing(*acts))) == HISTORY + GOING_ON + grown
 
 
-@pytest.mark.xfail(strict=True, reason="where a file ends before following begins, more of it is waited for")
+def test_a_run_that_stands_where_it_stood_with_a_line_of_the_same_length_is_followed_from_where_it_goes_on(path):
+    first, length = HISTORY + lines(step(7), step(8), step(9)), len(lines(step(3)))
+    going_on = GOING_ON.replace(b'"run_id":"r', b'"run_id":"r' + b"r" * (-len(GOING_ON) % length))
+    grown = lines(*map(step, range(3, 9))).replace(b'"time":1.0', b'"time":2.0')
+    assert (KEPT + going_on + grown)[: len(first)].endswith(b"\n")
+    path.write_bytes(first)
+    acts = [nothing, cut(path, KEPT, going_on + grown)]
+    assert whole(follow(path, alive=doing(*acts))) == first + going_on + grown
+
+
 @pytest.mark.parametrize("more", [b"", lines(step(3))])
 def test_a_run_that_was_cut_before_following_began_is_followed_from_where_it_goes_on(path, more):
     path.write_bytes(KEPT + GOING_ON)
@@ -202,7 +212,6 @@ def test_a_run_that_was_cut_before_following_began_is_followed_from_where_it_goe
     assert whole(follow(path, len(HISTORY + GOING_ON), alive=doing(*acts))) == GOING_ON + more
 
 
-@pytest.mark.xfail(strict=True, reason="the newest beginning is then still the earlier one, whose history comes again")
 def test_a_run_that_is_cut_and_does_not_say_yet_that_it_goes_on_is_waited_for(path):
     path.write_bytes(HISTORY)
     acts = [nothing, cut(path, KEPT), lambda: append(path, GOING_ON + lines(step(3)))]

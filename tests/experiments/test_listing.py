@@ -79,7 +79,6 @@ def test_a_run_whose_process_waits_is_paused(make):
         assert runs.current(run).state == "paused"
 
 
-@pytest.mark.xfail(strict=True, reason="the pause of a process that was killed is taken for the next one's")
 def test_a_run_that_was_killed_in_a_pause_and_is_about_to_go_on_is_not_paused(make):
     run = make(run_started(), *steps(1, 2), PAUSED, state="paused")
     with runs.locked(run):
@@ -200,7 +199,6 @@ def test_what_links_in_a_run_lead_to_is_not_removed_with_it(make, tmp_path):
     assert (elsewhere / "precious").read_text() == "kept"
 
 
-@pytest.mark.xfail(strict=True, reason="the link is renamed and stays, with a sentence that ends in None")
 def test_a_run_that_is_a_link_leaves_nothing_out_of_sight(make, tmp_path):
     run = make()
     run.path.rename(tmp_path / "elsewhere")

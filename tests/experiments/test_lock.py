@@ -183,6 +183,17 @@ def test_a_later_process_with_the_pid_of_a_dead_one_works_on_nothing(run):
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux names the times between its starts")
 def test_a_process_from_before_its_machine_was_started_again_works_on_nothing(run):
     run.lock.write_bytes(record(boot="another"))
+    before = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) - 1
+    os.utime(run.lock, (before, before))
+    assert_free(run)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux names the times between its starts")
+def test_another_machine_of_the_same_name_works_as_long_as_its_heart_beats(run):
+    run.lock.write_bytes(record(boot="another"))
+    assert holder(run) is not None
+    assert_held(run)
+    os.utime(run.lock, LONG_AGO)
     assert_free(run)
 
 

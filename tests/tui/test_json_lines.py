@@ -207,7 +207,6 @@ async def test_of_a_run_that_does_not_come_to_go_on_nothing_comes(run, reader):
     assert not presenter._thread.is_alive()
 
 
-@pytest.mark.xfail(strict=True, reason="closed before the next look at where the events begin, it copies none of them")
 async def test_of_a_run_that_goes_on_and_ends_at_once_everything_comes(run, reader, monkeypatch):
     monkeypatch.setattr(json_lines, "POLL_SECONDS", PATIENCE)
     run.events.write_bytes(lines(*HISTORY, *LATER))
@@ -220,7 +219,6 @@ async def test_of_a_run_that_goes_on_and_ends_at_once_everything_comes(run, read
         assert reader.rest(presenter) == lines(PREPARING, GOING_ON, *LATER)
 
 
-@pytest.mark.xfail(strict=True, reason="the record is copied from its start before the recorder has emptied it")
 async def test_of_a_run_that_begins_anew_nothing_of_the_earlier_beginning_comes(run, reader):
     run.events.write_bytes(lines(*HISTORY, *LATER))
     with runs.locked(run) as lock:

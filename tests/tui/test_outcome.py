@@ -188,7 +188,7 @@ def test_a_run_elsewhere_is_told_by_its_path_as_a_shell_reads_it(tmp_path):
 def test_an_end_that_was_gone_on_from_does_not_count_any_more(run):
     before = [run_started(), begun(), saved(), finished("stopped", checkpoint="/there")]
     assert ended(*before).code == 0
-    outcome = ended(*before, run_started(resumed_from_step=4))
+    outcome = ended(*before, run_started(resumed_from_step=4, checkpoint="/there"))
     assert outcome.code == 4
     assert told(run, outcome)[1] == f"cifar-tui: the training ended without a word{GOES_ON}"
 

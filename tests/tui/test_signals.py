@@ -63,7 +63,7 @@ def test_the_first_interrupt_stops_the_training(signals, control):
     assert taken(control) == [Request.STOP]
     assert control.ending is Request.STOP
     assert signals.told == ["stopping before the next step; Ctrl+C again ends at once"]
-    assert signals.preempted is None
+    assert not signals.saving
 
 
 @pytest.mark.parametrize("number", SAVING)
@@ -71,7 +71,7 @@ def test_what_batch_systems_send_stops_the_training_and_is_remembered(signals, c
     send(number)
     assert taken(control) == [Request.STOP]
     assert control.ending is Request.STOP
-    assert signals.preempted == number.name
+    assert signals.saving
     assert signals.told == [f"{number.name}: saving before the next step"]
 
 
@@ -79,14 +79,14 @@ def test_what_batch_systems_send_stops_the_training_and_is_remembered(signals, c
 def test_however_often_batch_systems_send_it_is_said_once(signals, control, first):
     send(first, *SAVING, *SAVING)
     assert taken(control) == [Request.STOP]
-    assert signals.preempted == first.name
+    assert signals.saving
     assert signals.told == [f"{first.name}: saving before the next step"]
 
 
 def test_what_batch_systems_send_after_an_interrupt_is_remembered_and_ends_nothing(signals, control):
     send(signal.SIGINT, signal.SIGTERM)
     assert control.ending is Request.STOP
-    assert signals.preempted == "SIGTERM"
+    assert signals.saving
     assert len(signals.told) == 2
 
 
@@ -94,7 +94,7 @@ def test_a_terminal_that_is_lost_is_told_of_and_nothing_else(signals, control):
     send(signal.SIGHUP)
     assert taken(control) == []
     assert control.ending is None
-    assert (signals.preempted, signals.code) == (None, None)
+    assert (signals.saving, signals.code) == (False, None)
     assert signals.told == ["the terminal is gone; the training goes on"]
 
 

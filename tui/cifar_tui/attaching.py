@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Iterator
 
 from cifar_core.errors import printable
-from cifar_core.events import from_json
+from cifar_core.events import AnyEvent, from_json
 from cifar_experiments.live.follow import follow
 from cifar_experiments.runs import Run, RunFolderError
 from cifar_experiments.runs.lock import holder
@@ -17,6 +18,8 @@ from cifar_tui.outcome import FAILED, Outcome
 from cifar_tui.outlet import Outlet
 
 LEFT = 0
+
+_LAST_WORDS_SECONDS = 0.5
 
 
 def attach(run: Run, *, json: bool) -> int:
@@ -31,10 +34,7 @@ def attach(run: Run, *, json: bool) -> int:
         try:
             for lines in follow(run.events, alive=lambda: holder(run) is not None):
                 for line in lines.splitlines():
-                    try:
-                        event = from_json(line)
-                    except (ValueError, RecursionError) as error:
-                        raise RunFolderError(f"{printable(run.events)}: is no event: {printable(error)}") from None
+                    event = _event(line, run)
                     outcome.note(event)
                     if presenter is not None:
                         presenter.show(event)
@@ -43,18 +43,46 @@ def attach(run: Run, *, json: bool) -> int:
                 # Whoever reads slowly is read to slowly: the rest waits in the file, not in memory.
                 out.finish()
                 if out.gone:
-                    return LEFT
+                    return _left_by_reader(out, err)
+            if presenter is not None:
+                presenter.close()
+            crashed = None if outcome.finished else "the process is gone without a word"
+            outcome.tell(run, crashed, out, err, json=json)
+            out.close()
+            err.close()
         except KeyboardInterrupt:
             if presenter is not None:
                 presenter.close()
-            out.finish()
             err.say(f"cifar-tui: left; {printable(run.id)} goes on as before")
+            _wait_briefly(out, err)
             return LEFT
-        if presenter is not None:
-            presenter.close()
-        crashed = None if outcome.finished else "the process is gone without a word"
-        outcome.tell(run, crashed, out, err, json=json)
+        except RunFolderError:
+            _wait_briefly(out)
+            raise
         return FAILED if crashed else outcome.code
+
+
+def _event(line: bytes, run: Run) -> AnyEvent:
+    try:
+        return from_json(line)
+    except (ValueError, RecursionError) as error:
+        raise RunFolderError(f"{printable(run.events)}: is no event: {printable(error)}") from None
+
+
+def _left_by_reader(out: Outlet, err: Outlet) -> int:
+    """The exit code where standard output cannot be written any longer."""
+    if out.failure is None:
+        return LEFT
+    err.say(f"cifar-tui: standard output could not be written to its end: {out.failure}")
+    _wait_briefly(err)
+    return FAILED
+
+
+def _wait_briefly(*outlets: Outlet) -> None:
+    """Let the last words go out, unless nobody reads: whoever leaves is not to wait for that."""
+    latest = time.monotonic() + _LAST_WORDS_SECONDS
+    while any(outlet.behind for outlet in outlets) and time.monotonic() < latest:
+        time.sleep(0.01)
 
 
 def _harmless(lines: bytes) -> bytes:
@@ -69,6 +97,4 @@ def _outlets() -> Iterator[tuple[Outlet, Outlet]]:
         nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         undo.callback(os.close, nowhere)
         out, err = Outlet(1, sys.stdout.encoding, nowhere), Outlet(2, sys.stderr.encoding, nowhere)
-        undo.callback(err.close)
-        undo.callback(out.close)
         yield out, err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import traceback
+from contextlib import aclosing
 
 from cifar_core.control import Control
 from cifar_core.engine import train
@@ -17,7 +18,7 @@ from cifar_tui.json_lines import JsonLines
 from cifar_tui.outcome import COMPLETED, Outcome
 from cifar_tui.outlet import Outlet
 from cifar_tui.signals import Signals
-from cifar_tui.terminal import captured
+from cifar_tui.terminal import captured, say
 
 PREEMPTED = 75
 
@@ -31,6 +32,9 @@ def run(start: Start, control: Control, signals: Signals, *, json: bool) -> int:
     """
     with contextlib.ExitStack() as working:
         lock = working.enter_context(runs.locked(start.run))
+        if start.is_complete:
+            say(f"{start.run.id} is complete; with a change, such as training.epochs=N, it goes on as a new run")
+            return COMPLETED
         with captured(start.run.log) as (out, err):
             signals.tell = lambda sentence: err.say(f"\ncifar-tui: {sentence}")
             recorder = runs.Recorder(start.run, lock, resumed=start.resumed)
@@ -42,17 +46,19 @@ def run(start: Start, control: Control, signals: Signals, *, json: bool) -> int:
             except CifarError as raised:
                 error = raised
                 err.keep("".join(traceback.format_exception(raised)))
-            # From here on only words are on their way to a reader, for whom nobody need wait.
-            working.close()
             code = outcome.code if error is None else error.exit_code
-            if code == COMPLETED and signals.preempted and outcome.finished and outcome.finished.reason == "stopped":
+            if code == COMPLETED and signals.saving and outcome.finished and outcome.finished.reason == "stopped":
                 code = PREEMPTED
+            # From here on only words are on their way to a reader: whoever asks for the end need not wait for it.
             signals.code = code
             presenter.close()
-            if out.failure is not None:
-                err.say(f"cifar-tui: standard output could not be written to its end: {out.failure}")
+            # Lines of JSON are read from the record, which nobody else may cut before they are.
+            working.close()
             outcome.tell(start.run, None if error is None else str(error), out, err, json=json)
             (err if json else out).say(f"run folder: {printable(start.run.path)}")
+            out.finish()
+            if out.failure is not None:
+                err.say(f"cifar-tui: standard output could not be written to its end: {out.failure}")
     return code
 
 
@@ -69,6 +75,7 @@ async def _train(
         if hindrance is not None:
             err.keep(f"{printable(hindrance)}\n")
         events = train(start.config, control, run.checkpoints, start.checkpoints, run_id=run.id)
-        async for event in recorder.record(events):
-            presenter.show(event)
-            outcome.note(event)
+        async with aclosing(recorder.record(events)) as recorded:
+            async for event in recorded:
+                presenter.show(event)
+                outcome.note(event)

@@ -36,7 +36,8 @@ class JsonLines:
 
     def _copy(self) -> None:
         while (begin := self._recorder.begins_at) is None:
-            if self._ended.wait(POLL_SECONDS):
+            # Looked at once more after the end, since it may have been known just before.
+            if self._ended.wait(POLL_SECONDS) and self._recorder.begins_at is None:
                 return
         try:
             for lines in follow(self._path, begin, alive=lambda: not self._ended.is_set()):

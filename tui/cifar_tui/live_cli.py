@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cifar_core.errors import ConfigError, printable
+from cifar_experiments.runs.errors import RunFolderError
 from cifar_tui.run_cli import runs_dir_option
 
 if TYPE_CHECKING:
@@ -40,10 +41,10 @@ def pause(*, run: str, runs_dir: Path | None) -> None:
     """Have RUN wait before its next step."""
     from cifar_core.events import Paused
     from cifar_experiments.live.protocol import Pause
-    from cifar_experiments.runs import find, read_summary
+    from cifar_experiments.runs import current, find
 
     there = find(run, runs_dir)
-    if read_summary(there.summary).state == "paused":
+    if current(there).state == "paused":
         click.echo("is paused already")
         return
     _ask(there, Pause(), lambda event: f"paused after step {event.step:,}" if isinstance(event, Paused) else None)
@@ -56,10 +57,10 @@ def resume(*, run: str, runs_dir: Path | None) -> None:
     """Have RUN go on after a pause."""
     from cifar_core.events import Resumed
     from cifar_experiments.live.protocol import Resume
-    from cifar_experiments.runs import find, read_summary
+    from cifar_experiments.runs import current, find
 
     there = find(run, runs_dir)
-    if read_summary(there.summary).state == "running":
+    if current(there).state == "running":
         click.echo("is not paused")
         return
     _ask(there, Resume(), lambda event: f"resumed after step {event.step:,}" if isinstance(event, Resumed) else None)
@@ -70,12 +71,21 @@ def resume(*, run: str, runs_dir: Path | None) -> None:
 @runs_dir_option
 def stop(*, run: str, runs_dir: Path | None) -> None:
     """Have RUN save and end before its next step."""
-    from cifar_core.events import RunFinished
+    from cifar_core.events import RunFinished, Warned
     from cifar_experiments.live.protocol import Stop
     from cifar_experiments.runs import find
 
+    unsaved = ""
+
     def ended(event: AnyEvent) -> str | None:
-        return f"{event.reason} after step {event.step:,}" if isinstance(event, RunFinished) else None
+        nonlocal unsaved
+        if isinstance(event, Warned) and event.code == "checkpoint-not-saved":
+            unsaved = event.message
+        if not isinstance(event, RunFinished):
+            return None
+        if unsaved:
+            raise RunFolderError(f"{event.reason} after step {event.step:,}, but {unsaved}")
+        return f"{event.reason} after step {event.step:,}"
 
     # One that goes on from a checkpoint changes nothing before it is ready to: its record stays what it was.
     _ask(find(run, runs_dir), Stop(), ended, without="stopped before it had gone on")
@@ -95,7 +105,7 @@ def checkpoint(*, run: str, runs_dir: Path | None) -> None:
             case CheckpointSaved():
                 return f"saved after step {event.step:,}: {event.path}"
             case Warned(code="checkpoint-not-saved"):
-                return event.message
+                raise RunFolderError(event.message)
         return None
 
     _ask(find(run, runs_dir), Checkpoint(), saved)
@@ -134,7 +144,7 @@ def _ask(run: Run, request: AnyLiveRequest, answer: Callable[[AnyEvent], str | N
     from cifar_core.events import from_json
     from cifar_experiments.live.client import ask
     from cifar_experiments.live.follow import follow
-    from cifar_experiments.runs import RunFolderError
+    from cifar_experiments.runs import current
     from cifar_experiments.runs.lock import holder
 
     begin = run.events.stat().st_size
@@ -147,7 +157,7 @@ def _ask(run: Run, request: AnyLiveRequest, answer: Callable[[AnyEvent], str | N
             if (words := answer(from_json(line))) is not None:
                 click.echo(printable(words))
                 return
-    if not without:
+    if not without or current(run).state == "crashed":
         raise RunFolderError(f"{printable(run.id)} ended before it came to that; cifar-tui runs show says how")
     click.echo(without)
 

@@ -27,6 +27,7 @@ class Outcome:
         match event:
             case RunStarted():
                 self._begun, self.finished = event, None
+                self._checkpoint, self._unsaved = event.checkpoint, False
             case Evaluated():
                 self._evaluated = event
             case CheckpointStarted():

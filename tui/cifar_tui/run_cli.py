@@ -59,9 +59,10 @@ def run(
     from cifar_experiments import presets, runs
     from cifar_experiments.runs.resuming import Start, reopen
     from cifar_tui import detaching, headless
-    from cifar_tui.outcome import COMPLETED
     from cifar_tui.signals import obeyed
 
+    if detach and json:
+        raise click.UsageError("--detach shows no events; cifar-tui attach RUN --json does")
     if experiment is not None and "=" in experiment and not Path(experiment).exists():
         overrides, experiment = (experiment, *overrides), None
     options = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "device": device}
@@ -76,21 +77,13 @@ def run(
             start = reopen(
                 resume, runs_dir, command=command, model=model, augment=augment, optimizer=optimizer, overrides=words
             )
-            if start.resumed and runs.read_summary(start.run.summary).state == "completed":
-                click.echo(
-                    f"{start.run.id} is complete; with a change, such as training.epochs=N, it goes on as a new run",
-                    err=True,
-                )
-                return COMPLETED
         elif experiment is model is augment is optimizer is None:
             raise click.UsageError("name an experiment, or at least one of --model, --augment and --optimizer")
         else:
             config = presets.compose(
                 experiment, model=model, augment=augment, optimizer=optimizer, overrides=words
             ).config
-            start = Start(runs.create(config, runs_dir, command=command), config, None)
+            start = Start(runs.create(config, runs_dir, command=command), config)
         if detach:
-            detaching.start(start.run)
-            click.echo(start.run.id)
-            return COMPLETED
+            return detaching.start(start.run, control)
         return headless.run(start, control, signals, json=json)

@@ -13,6 +13,7 @@ from cifar_tui.terminal import say
 
 INTERRUPTED = 130
 SAVING = (signal.SIGTERM, signal.SIGUSR1)
+OBEYED = (signal.SIGINT, *SAVING, signal.SIGHUP)
 
 
 class Signals:
@@ -26,11 +27,12 @@ class Signals:
     def __init__(self, control: Control) -> None:
         self.tell: Callable[[str], None] = say
         """Takes a sentence for the user; called in the midst of anything."""
-        self.preempted: str | None = None
-        """The signal of those that save which came; None while none did."""
+        self.saving = False
+        """Whether one of those that save has come."""
         self.code: int | None = None
         """The exit code, once all is saved and only output is still on its way: a signal then need not wait."""
         self._control = control
+        self._interrupted = False
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
         """Obey one signal. Runs in the main thread between any two of its instructions."""
@@ -40,11 +42,12 @@ class Signals:
         elif self.code is not None:
             os._exit(self.code)
         elif number in SAVING:
-            if self.preempted is None:
-                self.preempted = name
+            if not self.saving:
+                self.saving = True
                 self._control.stop()
                 self.tell(f"{name}: saving before the next step")
-        elif self._control.ending is None:
+        elif not self._interrupted:
+            self._interrupted = True
             self._control.stop()
             self.tell("stopping before the next step; Ctrl+C again ends at once")
         else:
@@ -58,10 +61,8 @@ def obeyed(control: Control) -> Iterator[Signals]:
     Not by the event loop's handlers: these would have to wait whenever the loop does.
     """
     signals = Signals(control)
-    obeying = [signal.SIGINT, *SAVING]
-    # Under nohup it is ignored already, and stays so.
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        obeying.append(signal.SIGHUP)
+    # What was ignored when the process was started stays so: by nohup, or by a script that started it behind itself.
+    obeying = [number for number in OBEYED if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, signals) for number in obeying}
     try:
         yield signals

@@ -15,6 +15,7 @@ POLL_SECONDS = 0.1
 _BLOCK = 1 << 20
 # More than one event of a step, whose time no other one has.
 _MARK = 256
+_STARTED = b'{"type":"RunStarted"'
 
 
 def follow(path: Path, begin: int = 0, *, alive: Callable[[], bool]) -> Iterator[bytes]:
@@ -33,6 +34,8 @@ def follow(path: Path, begin: int = 0, *, alive: Callable[[], bool]) -> Iterator
     """
     try:
         with path.open("rb", buffering=0) as file:
+            if begin > os.fstat(file.fileno()).st_size:  # cut since somebody looked
+                begin = newest_beginning(path)
             yield from _lines(_Place(file.fileno(), begin), path, alive)
     except OSError as error:
         raise RunFolderError(f"{printable(path)}: cannot be followed: {error.strerror}") from None
@@ -47,9 +50,13 @@ class _Place:
 
     def move(self, position: int) -> None:
         """Go on elsewhere."""
-        length = min(position, _MARK)
         self.position = position
+        length = min(position, _MARK)
         self._mark = os.pread(self._descriptor, length, position - length)
+
+    def line(self, position: int) -> bytes:
+        """Return the beginning of the line that stands elsewhere, as much as tells it from every other one."""
+        return os.pread(self._descriptor, _MARK, position).partition(b"\n")[0]
 
     def read(self) -> bytes | None:
         """Return what comes next, b"" when nothing has come yet; None when what was read is no longer there."""
@@ -63,18 +70,23 @@ class _Place:
 
 
 def _lines(place: _Place, path: Path, alive: Callable[[], bool]) -> Iterator[bytes]:
-    torn = b""
+    torn, known = b"", place.line(newest_beginning(path))
     while True:
         # Asked before reading, so that what was written before the end is read.
         more_comes = alive()
-        while (block := place.read()) != b"":
-            if block is None:
-                place.move(newest_beginning(path))
-                torn = b""
-                continue
+        while block := place.read():
             whole, newline, torn = (torn + block).rpartition(b"\n")
             if newline:
+                if _STARTED in whole:
+                    known = whole[whole.rfind(_STARTED) :].partition(b"\n")[0][:_MARK]
                 yield whole + newline
+        if block is None:
+            begin = newest_beginning(path)
+            # Cut, it may not have said yet that it goes on.
+            if place.line(begin) != known:
+                place.move(begin)
+                torn = b""
+                continue
         if not more_comes:
             return
         time.sleep(POLL_SECONDS)

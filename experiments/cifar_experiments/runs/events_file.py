@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from cifar_experiments.runs.errors import RunFolderError
 Kind = TypeVar("Kind", bound=Event)
 
 _TAIL = 64 * 1024
+_BLOCK = 1 << 20
 
 
 def read_events(path: Path) -> Iterator[AnyEvent]:
@@ -58,27 +58,44 @@ def newest_events(path: Path) -> list[AnyEvent]:
     return events
 
 
-def end_of_checkpoint(descriptor: int, number: int, step: int) -> tuple[int, int]:
-    """Return what belongs to checkpoint ``number``, which holds ``step`` steps: (bytes, last step among them).
+def end_of_checkpoint(descriptor: int, number: int, step: int, *, fork: bool = False) -> tuple[int, int]:
+    """Return what belongs to checkpoint ``number``, which holds ``step`` steps: (bytes, last step that they tell of).
 
-    That ends with the checkpoint's ``CheckpointStarted``. Where that is missing, it ends before the first later step.
-    Found from the end, where it mostly is: the file of a long training has gigabytes.
+    That ends with the checkpoint's ``CheckpointStarted``. Where this is missing, it ends before the first later step.
+    Found from the end, where it mostly is: the file of a long training has gigabytes. The first steps of a ``fork``
+    were its parent's, and count as told of.
 
     Raises:
         OSError: The file cannot be read.
     """
-    with _mapped(descriptor) as log:
-        for _, end, mark in _backwards(log, CheckpointStarted, len(log)):
-            if mark.number == number:
-                return end, _last_step(log, end)
-            if mark.number < number:
-                break
-        kept = log.rfind(b"\n") + 1
-        for begin, _, completed in _backwards(log, StepCompleted, kept):
-            if completed.step <= step:
-                break
-            kept = begin
-        return kept, _last_step(log, kept)
+    size = os.fstat(descriptor).st_size
+    for _, end, mark in backwards(descriptor, size, CheckpointStarted):
+        if mark.number == number:
+            return end, _last_step(descriptor, end, fork=fork)
+        if mark.number < number:
+            break
+    kept = _end_of_whole_lines(descriptor, size)
+    for begin, _, completed in backwards(descriptor, kept, StepCompleted):
+        if completed.step <= step:
+            break
+        kept = begin
+    return kept, _last_step(descriptor, kept, fork=fork)
+
+
+def _end_of_whole_lines(descriptor: int, end: int) -> int:
+    while end > 0:
+        begin = max(end - _BLOCK, 0)
+        if found := os.pread(descriptor, end - begin, begin).rfind(b"\n") + 1:
+            return begin + found
+        end = begin
+    return 0
+
+
+def _last_step(descriptor: int, end: int, *, fork: bool) -> int:
+    kinds = (StepCompleted, RunStarted) if fork else (StepCompleted,)
+    for _, _, event in backwards(descriptor, end, *kinds):
+        return event.step if isinstance(event, StepCompleted) else event.resumed_from_step
+    return 0
 
 
 def newest_beginning(path: Path) -> int:
@@ -87,47 +104,60 @@ def newest_beginning(path: Path) -> int:
     Raises:
         OSError: The file cannot be read.
     """
-    with path.open("rb") as file, _mapped(file.fileno()) as log:
-        return next((begin for begin, _, _ in _backwards(log, RunStarted, len(log))), 0)
+    with path.open("rb") as file:
+        descriptor = file.fileno()
+        found = backwards(descriptor, os.fstat(descriptor).st_size, RunStarted)
+        return next((begin for begin, _, _ in found), 0)
 
 
 def was_saved(path: Path) -> bool:
-    """Whether the events tell of a checkpoint that was saved.
+    """Whether the events tell of a checkpoint of this run that was saved.
 
     Raises:
         RunFolderError: The file cannot be read.
     """
     try:
-        with path.open("rb") as file, _mapped(file.fileno()) as log:
-            return any(_backwards(log, CheckpointSaved, len(log)))
+        with path.open("rb") as file:
+            descriptor = file.fileno()
+            size = os.fstat(descriptor).st_size
+            beginnings = 0
+            for _, _, event in backwards(descriptor, size, CheckpointSaved, RunStarted):
+                beginnings += isinstance(event, RunStarted)
+                # What was cut back to a checkpoint lacks the word that it was saved; but it has gone on from it.
+                if isinstance(event, CheckpointSaved) or beginnings == 2:
+                    return True
     except OSError as error:
         raise RunFolderError(f"{printable(path)}: cannot be read: {error.strerror}") from None
+    return False
 
 
-@contextlib.contextmanager
-def _mapped(descriptor: int) -> Iterator[mmap.mmap | bytes]:
-    """The content of a file, of which only what is looked at is read."""
-    if os.fstat(descriptor).st_size == 0:  # which cannot be mapped
-        yield b""
-        return
-    with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as content:
-        yield content
+def backwards(descriptor: int, end: int, *kinds: type[Kind]) -> Iterator[tuple[int, int, Kind]]:
+    """Yield (begin, end, event) of each whole line before ``end`` that holds an event of the kinds, the last first.
 
+    What something else has damaged is passed over. Not by a memory map: a file that is cut meanwhile, or whose disk
+    fails, would end the process.
 
-def _last_step(log: mmap.mmap | bytes, end: int) -> int:
-    return next((completed.step for _, _, completed in _backwards(log, StepCompleted, end)), 0)
-
-
-def _backwards(log: mmap.mmap | bytes, kind: type[Kind], end: int) -> Iterator[tuple[int, int, Kind]]:
-    """Yield (begin, end, event) of each whole line before ``end`` that holds an event of ``kind``, the last first."""
-    head = b'{"type":"%s"' % kind.__name__.encode()
-    begin = end
-    while (begin := log.rfind(head, 0, begin)) >= 0:
-        line_end = log.find(b"\n", begin, end) + 1
-        if not line_end or (begin and log[begin - 1 : begin] != b"\n"):
+    Raises:
+        OSError: The file cannot be read.
+    """
+    heads = [b'{"type":"%s"' % kind.__name__.encode() for kind in kinds]
+    position, later = end, b""
+    while position > 0:
+        size = min(position, _BLOCK)
+        position -= size
+        block = os.pread(descriptor, size, position) + later
+        # What comes before the first line feed ends a line that begins in the block before.
+        first = block.find(b"\n") + 1 if position else 0
+        if position and not first:
+            later = block
             continue
-        # What something else has damaged is passed over.
-        with contextlib.suppress(ValueError, RecursionError):
-            event = from_json(log[begin:line_end])
-            if isinstance(event, kind):
-                yield begin, line_end, event
+        later = block[:first]
+        at = len(block)
+        while (at := max(block.rfind(head, first, at) for head in heads)) >= 0:
+            line_end = block.find(b"\n", at) + 1
+            if not line_end or (at > first and block[at - 1 : at] != b"\n"):
+                continue
+            with contextlib.suppress(ValueError, RecursionError):
+                event = from_json(block[at:line_end])
+                if isinstance(event, kinds):
+                    yield position + at, position + line_end, event

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from platformdirs import user_state_path
 
 from cifar_core.errors import ConfigError, printable
-from cifar_experiments.atomic import replace_file
+from cifar_experiments.atomic import replace_file, sync_folder
 from cifar_experiments.presets.toml import whole_text
 from cifar_experiments.runs.errors import RunFolderError
 from cifar_experiments.runs.summary import Summary, to_bytes
@@ -98,7 +98,10 @@ def in_folder(runs_dir: Path | None = None) -> list[Run]:
 
 def is_run(path: Path) -> bool:
     """Whether a folder looks like a run's."""
-    return path.name[:1] != "." and (path / "config.toml").is_file() and (path / "summary.json").is_file()
+    try:
+        return path.name[:1] != "." and (path / "config.toml").is_file() and (path / "summary.json").is_file()
+    except OSError:  # what cannot be looked into, such as a foreign folder among the runs
+        return False
 
 
 def find(name: str, runs_dir: Path | None = None) -> Run:
@@ -108,14 +111,14 @@ def find(name: str, runs_dir: Path | None = None) -> Run:
         ConfigError: There is none, or there are several.
     """
     if os.sep in name or name in (".", ".."):
-        path = Path(name).absolute()
+        path = Path(os.path.abspath(name))  # noqa: PTH100, which takes ".." away
         if is_run(path):
             return Run(path)
         raise ConfigError(f"{printable(name)}: is no folder of a run (one holds config.toml and summary.json)")
     there = in_folder(runs_dir)
     if name == "last" and there:
         return there[-1]
-    meant = [run for run in there if run.id == name] or [run for run in there if run.id.startswith(name)]
+    meant = [run for run in there if run.id == name] or [run for run in there if name and run.id.startswith(name)]
     if len(meant) == 1:
         return meant[0]
     parent = printable(runs_folder(runs_dir))
@@ -188,6 +191,7 @@ def _new_folder(experiment: str, folder: Path, started: float) -> Run:
         run = Run(folder / f"{when}-{name}-{secrets.token_hex(2)}")
         try:
             run.path.mkdir()
+            sync_folder(folder)
             break
         except FileExistsError:
             if attempt == 99:

@@ -13,8 +13,8 @@ from cifar_core.events import AnyEvent, RunFinished, RunStarted, StepCompleted
 from cifar_experiments.runs.errors import RunFolderError
 from cifar_experiments.runs.events_file import newest_events
 from cifar_experiments.runs.folder import Run
-from cifar_experiments.runs.lock import holder, locked
-from cifar_experiments.runs.summary import Summary, read_summary
+from cifar_experiments.runs.lock import Holder, holder, locked
+from cifar_experiments.runs.summary import State, Summary, read_summary
 
 UNFINISHED = ("created", "running", "paused")
 
@@ -37,17 +37,19 @@ def current(run: Run) -> Summary:
     return msgspec.structs.replace(
         summary,
         steps=steps,
-        state=_state(summary.state, newest, working=working is not None),
+        state=_state(summary, newest, working),
         pid=summary.pid if working is None else working.pid,
         host=summary.host if working is None else working.host,
     )
 
 
-def _state(said: str, newest: Sequence[AnyEvent], *, working: bool) -> str:
-    if working:
-        return "paused" if said == "paused" else "running"
-    if said == "created" and not newest:
-        return said
+def _state(summary: Summary, newest: Sequence[AnyEvent], working: Holder | None) -> State:
+    if working is not None:
+        # What another process said of the run, when it paused or ended, is over.
+        told = working.pid == summary.pid and summary.state != "created"
+        return summary.state if told else "running"
+    if summary.state == "created" and not newest:
+        return "created"
     marks = [event for event in newest if isinstance(event, RunStarted | RunFinished)]
     # It may have been killed between its last event and its last summary.
     return marks[-1].reason if marks and isinstance(marks[-1], RunFinished) else "crashed"
@@ -63,6 +65,8 @@ def remove(run: Run) -> None:
     # Out of sight in one step, so that no half of a run is ever met; and no file is open when it is removed.
     aside = run.path.with_name(f".removed-{secrets.token_hex(4)}-{run.id}")
     try:
+        if run.path.is_symlink():
+            raise RunFolderError(f"{printable(run.path)}: is a link to a run; remove what it leads to, or the link")
         with locked(run):
             run.path.rename(aside)
         shutil.rmtree(aside)

@@ -196,11 +196,17 @@ def _working(descriptor: int, me: Holder, now: Callable[[], float]) -> Holder | 
     found = _read(descriptor)
     if found is None:
         return None
+    silence = STALE_SECONDS
     if (found.host, found.namespace) == (me.host, me.namespace):
-        lives = found.boot == me.boot and found.started == _started(found.pid)
-    else:
-        lives = now() - os.fstat(descriptor).st_mtime <= STALE_SECONDS
-    return found if lives else None
+        if found.boot == me.boot:
+            return found if found.started == _started(found.pid) else None
+        # This machine before it was started anew; or another one that has its name, and lives.
+        silence = min(silence, _seconds_since_boot())
+    return found if now() - os.fstat(descriptor).st_mtime <= silence else None
+
+
+def _seconds_since_boot() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if sys.platform == "linux" else STALE_SECONDS
 
 
 def _folder_time(run: Run) -> float:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from types import TracebackType
 from typing import Self
 
-import msgspec
+from msgspec.structs import replace
 
 from cifar_core.errors import printable
 from cifar_core.events import (
@@ -19,8 +18,6 @@ from cifar_core.events import (
     CheckpointStarted,
     EpochCompleted,
     Evaluated,
-    Paused,
-    Resumed,
     RunFinished,
     RunStarted,
     StepCompleted,
@@ -33,10 +30,9 @@ from cifar_experiments.runs import events_file
 from cifar_experiments.runs.errors import RunFolderError, unwritable
 from cifar_experiments.runs.folder import Run
 from cifar_experiments.runs.lock import Lock
-from cifar_experiments.runs.summary import read_summary, to_bytes
+from cifar_experiments.runs.summary import Telling, read_summary, to_bytes, updated
 
 _FREQUENT = (StepCompleted, SystemSampled)
-_Telling = RunStarted | EpochCompleted | Evaluated | Paused | Resumed | RunFinished
 _MOST_WAITING = 64 * 1024
 _LONGEST_WAIT = 0.2
 
@@ -44,19 +40,22 @@ _LONGEST_WAIT = 0.2
 class Recorder:
     """Writes one training's events to its run's file, and keeps the run's summary.
 
+    What a file holds of an earlier time is only changed once ``RunStarted`` says where the training begins: a
+    training that fails before leaves the record as it was.
+
     Args:
         run: Where to.
         lock: That this process holds on the run.
         resumed: Whether the training goes on from a checkpoint of this run. Then what the file holds is kept up
-            to where that checkpoint was begun, and nothing is changed before ``RunStarted`` says which it was.
-            Else the file begins anew.
+            to where that checkpoint was begun. Else the file begins anew.
     """
 
     def __init__(self, run: Run, lock: Lock, *, resumed: bool = False) -> None:
-        self.begins_at: int | None = None if resumed else 0
+        self.begins_at: int | None = None
         """Where in the file, in bytes, this training's events begin; None as long as that is not known."""
         self._run = run
         self._lock = lock
+        self._resumed = resumed
         self._lines: list[bytes] = []
         self._waiting = 0
         self._written = time.monotonic()
@@ -78,37 +77,50 @@ class Recorder:
         with self:
             async with aclosing(events):
                 async for event in events:
-                    found = self._go_on(event) if self.begins_at is None and isinstance(event, RunStarted) else None
+                    lacking = self._begin(event) if isinstance(event, RunStarted) else None
                     self._add(event)
                     if isinstance(event, CheckpointStarted | RunFinished) and self.begins_at is not None:
                         # Not in the event loop's thread: a slow disk would hold up everything else there.
                         await asyncio.to_thread(self._sync)
                     yield event
-                    if found is not None:
-                        self._add(found)
-                        yield found
+                    if lacking is not None:
+                        self._add(lacking)
+                        yield lacking
 
     def __enter__(self) -> Self:
         try:
-            # Not O_APPEND: a resumed file is cut, and there is one writer.
+            # Not O_APPEND: a file that is gone on with is cut, and there is one writer.
             self._descriptor = os.open(self._run.events, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            if self.begins_at is not None:
-                os.ftruncate(self._descriptor, 0)
-        except OSError as error:
-            raise unwritable(self._run.path, error) from None
-        return self
-
-    def _go_on(self, started: RunStarted) -> Warned | None:
-        """Cut the file back to the checkpoint that training goes on from; warn if it is not all there."""
-        try:
-            end, last_step = events_file.end_of_checkpoint(
-                self._descriptor, started.resumed_from_checkpoint, started.resumed_from_step
-            )
-            os.ftruncate(self._descriptor, end)
-            os.lseek(self._descriptor, end, os.SEEK_SET)
+            if not self._resumed and os.fstat(self._descriptor).st_size == 0:
+                self.begins_at = 0
         except OSError as error:
             raise unwritable(self._run.events, error) from None
-        self.begins_at = end
+        return self
+
+    def _begin(self, started: RunStarted) -> Warned | None:
+        """Cut the file and the summary back to where the training begins; warn if not all of that is there."""
+        self._lock.check()
+        end, last_step = self.begins_at or 0, started.resumed_from_step
+        try:
+            if self._resumed:
+                end, last_step = events_file.end_of_checkpoint(
+                    self._descriptor,
+                    started.resumed_from_checkpoint,
+                    started.resumed_from_step,
+                    fork=self._summary.parent is not None,
+                )
+            if self.begins_at is None:
+                os.ftruncate(self._descriptor, end)
+                os.lseek(self._descriptor, end, os.SEEK_SET)
+                self.begins_at = end
+            kept = list(events_file.backwards(self._descriptor, end, EpochCompleted, Evaluated))
+        except OSError as error:
+            raise unwritable(self._run.events, error) from None
+        self._steps = started.resumed_from_step
+        self._summary = updated(self._summary, started)
+        for _, _, event in reversed(kept):
+            if isinstance(event, EpochCompleted | Evaluated):
+                self._summary = updated(self._summary, event)
         if last_step == started.resumed_from_step:
             return None
         return Warned(
@@ -126,11 +138,11 @@ class Recorder:
                 self._steps = event.step
             if self._waiting < _MOST_WAITING and time.monotonic() - self._written < _LONGEST_WAIT:
                 return
-        # What comes before it is known where this training goes on waits; all of it, if that never is.
+        # What comes before it is known where this training begins waits; all of it, if that never is.
         if self.begins_at is None:
             return
         self._write()
-        if isinstance(event, _Telling):
+        if isinstance(event, Telling):
             self._sum_up(event)
 
     def _write(self) -> None:
@@ -151,60 +163,14 @@ class Recorder:
         except OSError as error:
             raise unwritable(self._run.events, error) from None
 
-    def _sum_up(self, event: _Telling) -> None:
+    def _sum_up(self, event: Telling) -> None:
         """Bring the summary and its file up to date."""
-        had = self._summary
-        match event:
-            case RunStarted():
-                self._steps = event.resumed_from_step
-                self._change(
-                    state="running",
-                    pid=os.getpid(),
-                    host=socket.gethostname(),
-                    finished=None,
-                    error=None,
-                    model=event.model,
-                    total_steps=event.total_steps,
-                    total_epochs=event.epochs,
-                )
-            case EpochCompleted():
-                self._change(
-                    epochs=event.epoch,
-                    final_loss=event.loss,
-                    training_seconds=had.training_seconds + event.training_seconds,
-                    evaluation_seconds=had.evaluation_seconds + event.evaluation_seconds,
-                    data_seconds=had.data_seconds + event.data_seconds,
-                )
-            case Evaluated(split="val"):
-                self._change(best_top1=max(event.top1, had.best_top1 or 0.0))
-            case Evaluated(split="test"):
-                self._change(final_top1=event.top1)
-            case Paused():
-                self._change(state="paused")
-            case Resumed():
-                self._change(state="running")
-            case RunFinished():
-                self._finished = True
-                self._steps = event.step
-                self._change(
-                    state=event.reason,
-                    finished=event.time,
-                    best_top1=event.best_top1,
-                    final_top1=event.final_top1,
-                    final_loss=event.final_loss,
-                    training_seconds=event.training_seconds,
-                    evaluation_seconds=event.evaluation_seconds,
-                    data_seconds=event.data_seconds,
-                    paused_seconds=event.paused_seconds,
-                    error=event.error,
-                )
+        if not isinstance(event, RunStarted):  # which was seen to by _begin
+            self._summary = updated(replace(self._summary, steps=self._steps), event)
+        self._finished = isinstance(event, RunFinished)
         self._save()
 
-    def _change(self, **fields: object) -> None:
-        self._summary = msgspec.structs.replace(self._summary, **fields)
-
     def _save(self) -> None:
-        self._change(steps=self._steps)
         try:
             replace_file(self._run.summary, to_bytes(self._summary), durable=self._finished)
         except OSError as error:
@@ -218,10 +184,13 @@ class Recorder:
             if self._lines:
                 self._write()
             if not self._finished:
+                self._lock.check()
                 failed = isinstance(error, Exception)
                 self._finished = True
-                self._change(
+                self._summary = replace(
+                    self._summary,
                     state="failed" if failed else "stopped",
+                    steps=self._steps,
                     finished=time.time(),
                     error=printable(error) if failed else None,
                 )

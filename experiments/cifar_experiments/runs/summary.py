@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
+from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from cifar_core.errors import printable
+from cifar_core.events import EpochCompleted, Evaluated, Paused, Resumed, RunFinished, RunStarted
 from cifar_experiments.runs.errors import RunFolderError
+
+State = Literal["created", "running", "paused", "completed", "stopped", "diverged", "failed", "crashed"]
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,8 +23,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     experiment: str
     model: str
-    state: str
-    """created, running, completed, stopped, diverged or failed."""
+    state: State
+    """A file never says crashed: that is found out."""
     parent: str | None = None
     """The folder of the run from whose last checkpoint it went on; None for one that began by itself."""
     pid: int
@@ -43,6 +50,62 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     paused_seconds: float = 0.0
     error: str | None = None
     """One sentence, where the state is diverged or failed."""
+
+
+Telling = RunStarted | EpochCompleted | Evaluated | Paused | Resumed | RunFinished
+"""The events that change a summary."""
+
+
+def updated(summary: Summary, event: Telling) -> Summary:
+    """Return the summary with what an event says. A ``RunStarted`` takes back all that a run had come to."""
+    match event:
+        case RunStarted():
+            return Summary(
+                id=summary.id,
+                experiment=summary.experiment,
+                model=event.model,
+                state="running",
+                parent=summary.parent,
+                pid=os.getpid(),
+                host=socket.gethostname(),
+                started=summary.started,
+                steps=event.resumed_from_step,
+                total_steps=event.total_steps,
+                total_epochs=event.epochs,
+            )
+        case EpochCompleted():
+            return replace(
+                summary,
+                epochs=event.epoch,
+                final_loss=event.loss,
+                training_seconds=summary.training_seconds + event.training_seconds,
+                evaluation_seconds=summary.evaluation_seconds + event.evaluation_seconds,
+                data_seconds=summary.data_seconds + event.data_seconds,
+            )
+        case Evaluated(split="val"):
+            return replace(summary, best_top1=max(event.top1, summary.best_top1 or 0.0))
+        case Evaluated(split="test"):
+            return replace(summary, final_top1=event.top1)
+        case Paused():
+            return replace(summary, state="paused")
+        case Resumed():
+            return replace(summary, state="running")
+        case RunFinished():
+            return replace(
+                summary,
+                state=event.reason,
+                steps=event.step,
+                finished=event.time,
+                best_top1=event.best_top1,
+                final_top1=event.final_top1,
+                final_loss=event.final_loss,
+                training_seconds=event.training_seconds,
+                evaluation_seconds=event.evaluation_seconds,
+                data_seconds=event.data_seconds,
+                paused_seconds=event.paused_seconds,
+                error=event.error,
+            )
+    return summary
 
 
 def to_bytes(summary: Summary) -> bytes:
