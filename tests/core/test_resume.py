@@ -315,3 +315,16 @@ async def test_a_changed_rate_is_saved_at_once(tmp_path):
                 break
     rest = await events_of(config, tmp_path, tmp_path)
     assert {event.learning_rate for event in of(StepCompleted, rest)} == {0.001}
+
+
+async def test_what_is_to_be_known_of_going_on_comes_after_it_has_begun(tmp_path):
+    """So whoever follows from there on is told."""
+    config = experiment()
+    await stopped_at(config, tmp_path, 30)
+    checkpoint.load(tmp_path).path.write_bytes(b"")
+    previous = str(checkpoint.load(tmp_path).path)
+    rest = await events_of(experiment(training={"threads": 2}), tmp_path, tmp_path)
+    kinds = [type(event) for event in rest if not isinstance(event, StepCompleted)]
+    assert kinds[kinds.index(RunStarted) :][:3] == [RunStarted, Warned, Warned]
+    assert Warned not in kinds[: kinds.index(RunStarted)]
+    assert of(RunStarted, rest)[0].checkpoint == previous

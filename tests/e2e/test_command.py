@@ -48,7 +48,7 @@ def test_json_is_events_only_and_human_words_go_to_stderr(cifar_tui, tmp_path):
 def test_a_run_leaves_its_configuration_events_summary_log_and_checkpoints(cifar_tui, tmp_path):
     cifar_tui("--no-tui", *TINY)
     folder = run_folder(tmp_path)
-    plain = {"config.toml", "events.jsonl", "summary.json", "log.txt"}
+    plain = {"config.toml", "events.jsonl", "summary.json", "log.txt", "lock"}
     assert {file.name for file in folder.iterdir()} == {*plain, "checkpoints"}
     assert json.loads((folder / "checkpoints" / "last.json").read_text())["step"] == 8
     summary = json.loads((folder / "summary.json").read_text())

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -351,3 +352,73 @@ def test_terminated_while_nobody_reads_it_saves_and_exits_with_75(environment, f
     until(lambda: process.send_signal(signal.SIGTERM) or process.poll() is not None)
     os.close(reading)
     assert process.returncode == 75
+
+
+def test_an_interrupt_after_somebody_else_asked_for_the_end_does_not_end_it_at_once(commands, folder):
+    command = commands.start(*LONG)
+    run = the_run(folder)
+    until(lambda: steps(run))
+    command.send(signal.SIGSTOP)
+    asked = commands.start("stop", run.id)
+    time.sleep(0.3)
+    command.send(signal.SIGINT)
+    command.send(signal.SIGCONT)
+    assert command.wait() == 0
+    assert asked.wait() == 0
+    assert runs.current(run).state == "stopped"
+    assert checkpoint.load(run.checkpoints).step == steps(run)[-1]
+
+
+def test_a_checkpoint_or_an_end_that_could_not_be_saved_is_no_success(training, do):
+    shutil.rmtree(training.checkpoints, ignore_errors=True)
+    training.checkpoints.touch()
+    code, said = do("checkpoint", training.id)
+    assert code == 4
+    assert "could not be saved" in said
+    code, said = do("stop", training.id)
+    assert code == 4
+    assert "stopped after step" in said
+    assert "could not be saved" in said
+
+
+def test_what_lies_in_the_current_folder_is_no_part_of_a_detached_run(do, tmp_path, folder):
+    (tmp_path / "tqdm.py").write_text("import pathlib; pathlib.Path('was-here').touch()")
+    assert do(*BRIEF, "--detach")[0] == 0
+    run = runs.in_folder(folder)[0]
+    until(lambda: runs.current(run).state == "completed")
+    assert not (tmp_path / "was-here").exists()
+    assert run.log.read_text().count("epoch 2/2") == 1
+
+
+def test_detaching_a_run_that_is_worked_on_is_refused_as_without(training, do):
+    code, said = do("--no-tui", "--resume", training.id, "--detach")
+    assert code == 2
+    assert said.count("cifar-tui:") == 1
+    assert f"process {holder(training).pid} on " in said
+    assert do("--no-tui", "--resume", training.id, "--detach", "--json")[0] == 2
+
+
+def test_following_into_a_full_disk_is_told(do, environment):
+    assert do(*BRIEF)[0] == 0
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "cifar_tui", "attach", "last", "--json"],
+            env=environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )  # fmt: skip
+    assert done.returncode == 4
+    assert "No space left on device" in done.stderr
+
+
+def test_a_run_whose_last_checkpoint_was_not_saved_goes_on_though_it_said_it_was_complete(do, folder):
+    assert do(*BRIEF, "training.checkpoint_every=1")[0] == 0
+    run = runs.in_folder(folder)[0]
+    whole, at = steps(run), checkpoint.load(run.checkpoints)
+    # As if the disk had been full for the last one.
+    at.path.unlink()
+    (run.checkpoints / "previous.json").rename(run.checkpoints / "last.json")
+    code, said = do("--no-tui", "--resume", run.id)
+    assert code == 0, said
+    assert "going on after step 4" in said
+    assert steps(run) == whole
+    assert checkpoint.load(run.checkpoints).step == 8
+    assert "is complete" in do("--no-tui", "--resume", run.id)[1]

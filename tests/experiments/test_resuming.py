@@ -255,3 +255,12 @@ def test_a_run_whose_summary_cannot_be_read_is_told(run):
 def test_another_model_is_refused_before_there_is_a_run_for_it(saved, folder):
     assert "the weights of lenet-notes cannot go on as conv3-notes" in refused(ConfigError, saved, model="conv3-notes")
     assert len(runs.in_folder(folder)) == 1
+
+
+def test_what_to_go_on_from_is_looked_up_anew_once_the_lock_is_held(run):
+    start = again(run)
+    assert start.checkpoints is None
+    run.checkpoints.mkdir()
+    (run.checkpoints / "last.json").write_text("{}")
+    assert start.checkpoints == run.checkpoints
+    assert start.resumed

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cifar_core.errors import ConfigError, printable
-from cifar_experiments.runs.errors import RunFolderError
+from cifar_experiments.errors import RunFolderError
 from cifar_tui.run_cli import runs_dir_option
 
 if TYPE_CHECKING:

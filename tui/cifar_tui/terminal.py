@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from cifar_core.errors import printable
-from cifar_experiments.runs import RunFolderError
+from cifar_experiments.errors import RunFolderError
 from cifar_tui.outlet import Outlet
 
 

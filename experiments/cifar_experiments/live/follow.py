@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cifar_core.errors import printable
-from cifar_experiments.runs.errors import RunFolderError
+from cifar_experiments.errors import RunFolderError
 from cifar_experiments.runs.events_file import newest_beginning
 
 POLL_SECONDS = 0.1

@@ -1,6 +1,6 @@
 """Runs, each a folder of plain files: ``folder`` makes and finds it, ``recording`` fills it, ``lock`` guards it."""
 
-from cifar_experiments.runs.errors import RunFolderError
+from cifar_experiments.errors import RunFolderError
 from cifar_experiments.runs.events_file import newest_events, read_events
 from cifar_experiments.runs.folder import Run, called, create, find, in_folder, runs_folder
 from cifar_experiments.runs.listing import current, remove

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from cifar_core.errors import printable
 from cifar_core.events import AnyEvent, CheckpointSaved, CheckpointStarted, Event, RunStarted, StepCompleted, from_json
-from cifar_experiments.runs.errors import RunFolderError
+from cifar_experiments.errors import RunFolderError
 
 Kind = TypeVar("Kind", bound=Event)
 

@@ -19,8 +19,8 @@ from platformdirs import user_state_path
 
 from cifar_core.errors import ConfigError, printable
 from cifar_experiments.atomic import replace_file, sync_folder
+from cifar_experiments.errors import RunFolderError
 from cifar_experiments.presets.toml import whole_text
-from cifar_experiments.runs.errors import RunFolderError
 from cifar_experiments.runs.summary import Summary, to_bytes
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import msgspec
 
 from cifar_core.errors import printable
 from cifar_core.events import AnyEvent, RunFinished, RunStarted, StepCompleted
-from cifar_experiments.runs.errors import RunFolderError
+from cifar_experiments.errors import RunFolderError
 from cifar_experiments.runs.events_file import newest_events
 from cifar_experiments.runs.folder import Run
 from cifar_experiments.runs.lock import Holder, holder, locked

@@ -26,7 +26,7 @@ from typing import Annotated
 import msgspec
 
 from cifar_core.errors import printable
-from cifar_experiments.runs.errors import RunFolderError
+from cifar_experiments.errors import RunFolderError
 from cifar_experiments.runs.folder import Run, called
 
 HEARTBEAT_SECONDS = 15.0  # between the signs of life of a process that works on a run

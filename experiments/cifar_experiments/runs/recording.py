@@ -26,8 +26,8 @@ from cifar_core.events import (
     to_json,
 )
 from cifar_experiments.atomic import replace_file
+from cifar_experiments.errors import RunFolderError, unwritable
 from cifar_experiments.runs import events_file
-from cifar_experiments.runs.errors import RunFolderError, unwritable
 from cifar_experiments.runs.folder import Run
 from cifar_experiments.runs.lock import Lock
 from cifar_experiments.runs.summary import Telling, read_summary, to_bytes, updated

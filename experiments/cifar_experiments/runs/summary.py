@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from cifar_core.errors import printable
 from cifar_core.events import EpochCompleted, Evaluated, Paused, Resumed, RunFinished, RunStarted
-from cifar_experiments.runs.errors import RunFolderError
+from cifar_experiments.errors import RunFolderError
 
 State = Literal["created", "running", "paused", "completed", "stopped", "diverged", "failed", "crashed"]
 
