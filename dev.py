@@ -76,6 +76,7 @@ def main(arguments: list[str]) -> None:
             run(BIN / "ruff", "check", ".")
             run(BIN / "ruff", "format", "--check", ".")
             run(BIN / "mypy")
+            run(BIN / "mypy", "benchmarks")
             run(BIN / "lint-imports", "--no-cache")
         case _:
             sys.exit(__doc__)

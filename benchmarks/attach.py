@@ -44,16 +44,27 @@ def main() -> None:
 def fill(folder: Path, events: int) -> int:
     """Make a run with that many events; return the size of its event file in bytes."""
     run = runs.create(Config(), folder, command=["cifar-tui"])
-    about = {
-        "run_id": run.id, "experiment": "made", "model": "lenet-notes", "parameters": 62_006, "multiply_adds": 651_720,
-        "device": "cpu", "threads": 1, "train_images": 50_000, "val_images": 0, "test_images": 10_000,
-        "classes": tuple(map(str, range(10))), "epochs": 8, "batch_size": 4, "steps_per_epoch": 12_500,
-        "total_steps": events,
-    }  # fmt: skip
-    spent = {"training_seconds": 1.0, "evaluation_seconds": 0.0, "data_seconds": 0.0, "paused_seconds": 0.0}
     began = time.time()
     with run.events.open("wb") as file:
-        file.write(to_json(RunStarted(time=began, **about)) + b"\n")
+        started = RunStarted(
+            time=began,
+            run_id=run.id,
+            experiment="made",
+            model="lenet-notes",
+            parameters=62_006,
+            multiply_adds=651_720,
+            device="cpu",
+            threads=1,
+            train_images=50_000,
+            val_images=0,
+            test_images=10_000,
+            classes=tuple(map(str, range(10))),
+            epochs=8,
+            batch_size=4,
+            steps_per_epoch=12_500,
+            total_steps=events,
+        )
+        file.write(to_json(started) + b"\n")
         for step in range(1, events - 1):
             event = StepCompleted(
                 time=began + step / 1000,
@@ -64,7 +75,17 @@ def fill(folder: Path, events: int) -> int:
                 learning_rate=0.001,
             )
             file.write(to_json(event) + b"\n")
-        file.write(to_json(RunFinished(time=began, reason="completed", epoch=8, step=events - 2, **spent)) + b"\n")
+        finished = RunFinished(
+            time=began,
+            reason="completed",
+            epoch=8,
+            step=events - 2,
+            training_seconds=1.0,
+            evaluation_seconds=0.0,
+            data_seconds=0.0,
+            paused_seconds=0.0,
+        )
+        file.write(to_json(finished) + b"\n")
     return run.events.stat().st_size
 
 

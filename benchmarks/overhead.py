@@ -23,9 +23,10 @@ import itertools
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import machine
 import torch
@@ -56,7 +57,7 @@ class Case:
     model: str
     batch_size: int
     threads: int
-    augment: dict[str, object]
+    augment: Mapping[str, object]
 
 
 CASES = {
@@ -131,8 +132,7 @@ def drawn(config: Config) -> Images:
         while True:
             next(loading)
     except StopIteration as done:
-        dataset = done.value
-    return dataset.train
+        return cast(Images, done.value.train)
 
 
 def plain_loop(
@@ -216,7 +216,8 @@ def engine(config: Config, runner: asyncio.Runner, ending: contextlib.ExitStack)
     control.pause()
     runs_dir = Path(ending.enter_context(tempfile.TemporaryDirectory()))
     kept = runs.create(config, command=["overhead"], runs_dir=runs_dir)
-    events = runs.record(kept, train(config, control, run_id=kept.id))
+    recorder = runs.Recorder(kept, ending.enter_context(runs.locked(kept)))
+    events = recorder.record(train(config, control, run_id=kept.id))
     ending.callback(lambda: runner.run(events.aclose()))
 
     async def until_paused() -> Paused:
