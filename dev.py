@@ -70,7 +70,7 @@ def main(arguments: list[str]) -> None:
             install("[dev]")
             os.chdir(ROOT)
             # Side by side, as far as there are cores; "-n 0" takes that back.
-            become(BIN / "python", "-m", "pytest", "-n", "auto", "--maxprocesses", "4", *more)
+            become(BIN / "python", "-m", "pytest", "-n", "auto", "--maxprocesses", "4", "--dist", "worksteal", *more)
         case ["check"]:
             install("[dev]")
             run(BIN / "ruff", "check", ".")
