@@ -237,6 +237,22 @@ def test_a_name_that_is_none_is_told_as_such(mine):
     assert "optimizer.name: must be one of sgd, adam, adamw" in refusal(mine, overrides=["optimizer.name=adamx"])
 
 
+@pytest.mark.parametrize("word", ["optimizer.name=[1]", "schedule.name=true"])
+def test_a_name_that_is_no_text_is_told_as_such(mine, word):
+    key = word.partition("=")[0]
+    assert refusal(mine, overrides=[word]).startswith(f"command line: {key}: must be one of ")
+
+
+def test_an_empty_word_takes_a_value_away_where_there_need_be_none(preset):
+    preset("experiments", "clipped", "[training]\nclip_norm = 0.5\n[augment]\npreset = 'notes'\n")
+    composed = compose("clipped", overrides=["training.clip_norm=", 'augment.mean=""', "data.root= "])
+    assert (composed.config.training.clip_norm, composed.config.augment.mean) == (None, None)
+    assert composed.sources["training.clip_norm"].label == "command line"
+    assert compose("clipped", overrides=["description="]).config.description == ""
+    assert "training.epochs: must be a whole number, not ''" in refusal("clipped", overrides=["training.epochs="])
+    assert "optimizer.lr: must be a number, not ''" in refusal("clipped", overrides=["optimizer.lr="])
+
+
 def test_keys_deeper_than_the_configuration_are_refused(mine):
     assert "optimizer.lr: must be a number, not a table" in refusal(mine, overrides=["optimizer.lr.x=1"])
     assert "x: unknown key" in refusal(mine, overrides=["x.y.z=1"])

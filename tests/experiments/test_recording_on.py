@@ -477,3 +477,17 @@ async def test_the_summary_of_a_run_that_went_on_has_the_figures_that_its_end_te
     told = summary(run)
     assert (told["steps"], told["epochs"], told["training_seconds"]) == (4, 2, 25.0)
     assert (told["best_top1"], told["final_top1"], told["final_loss"]) == (0.7, 0.6, 0.5)
+
+
+async def test_the_summary_of_a_run_that_went_on_has_each_accuracy_once(run):
+    def measured(number):
+        return evaluated(step=number, split="val", top1=number / 1000)
+
+    first = [event for number in range(1, 71) for event in (step(number), measured(number))]
+    again = [event for number in range(67, 141) for event in (step(number), measured(number))]
+    await recorded(run, run_started(), *first[:132], begun(1, 66), saved(66), *first[132:], resumed=False)
+    seen = []
+    going_on = run_started(resumed_from_step=66, resumed_from_checkpoint=1)
+    await recorded(run, going_on, lambda: seen.append(summary(run)), *again, finished("completed", 140))
+    assert (seen[0]["accuracies"], seen[0]["evaluations"]) == ([number / 1000 for number in range(1, 67, 2)], 66)
+    assert summary(run)["accuracies"] == [number / 1000 for number in range(1, 141, 4)]

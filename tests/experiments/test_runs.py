@@ -33,6 +33,7 @@ from cifar_core.events import (
 from cifar_experiments import atomic, runs
 from cifar_experiments.presets import compose, listing
 from cifar_experiments.runs import recording
+from cifar_experiments.runs.summary import Summary, to_bytes, updated
 
 
 @pytest.fixture
@@ -304,6 +305,41 @@ async def test_the_summary_follows_the_run(run):
     assert (end["state"], end["steps"], end["finished"], end["error"]) == ("completed", 6, 9.0, None)
     assert (end["best_top1"], end["final_top1"], end["final_loss"]) == (0.6, 0.5, 0.25)
     assert (end["training_seconds"], end["paused_seconds"]) == (7.0, 0.5)
+
+
+def judged(*evaluations):
+    """The summary of a run with these evaluations."""
+    said = Summary(id="r", experiment="e", model="m", state="created", pid=1, host="h", started=0.0, total_epochs=1)
+    for event in (STARTED, *evaluations):
+        said = updated(said, event)
+    return said
+
+
+def test_the_accuracies_of_a_summary_are_those_on_the_images_that_are_judged_by():
+    on_test = [evaluated("test", 0.1), evaluated("train", 0.9), evaluated("test", 0.2)]
+    assert judged(*on_test).accuracies == (0.1, 0.2)
+    both = [evaluated("test", 0.1), evaluated("val", 0.0), evaluated("test", 0.2), evaluated("val", 0.3)]
+    said = judged(*both, evaluated("test", 0.4), FINISHED)
+    assert (said.accuracies, said.evaluations, said.final_top1) == ((0.0, 0.3), 2, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("count", "apart"), [(1, 1), (64, 1), (65, 2), (66, 2), (128, 2), (129, 4), (256, 4), (257, 8), (10_000, 256)]
+)
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_of_many_accuracies_those_are_kept_that_lie_equally_far_apart(count, apart, split):
+    said = judged(*(evaluated(split, number / count) for number in range(count)))
+    assert said.accuracies == tuple(number / count for number in range(0, count, apart))
+    assert len(said.accuracies) <= 64
+    assert said.evaluations == count
+
+
+def test_a_summary_of_an_earlier_version_has_no_accuracies(run):
+    older = {key: value for key, value in summary(run).items() if key not in ("accuracies", "evaluations")}
+    run.summary.write_text(json.dumps(older))
+    assert runs.read_summary(run.summary).accuracies == ()
+    run.summary.write_bytes(to_bytes(judged(evaluated("val", 0.25), evaluated("val", 0.5))))
+    assert runs.read_summary(run.summary).accuracies == (0.25, 0.5)
 
 
 class Source:

@@ -91,6 +91,13 @@ def test_a_preset_that_another_optimizer_was_made_of_is_written_out(preset):
     assert compose("mine").config.optimizer == composed.config.optimizer
 
 
+def test_a_preset_of_which_a_value_was_taken_away_is_written_out():
+    composed = compose("notes-lenet-2ep", overrides=["augment.mean=", "training.threads="])
+    path = save("experiments", "mine", composed)
+    assert tomli.loads(path.read_text())["augment"] == {"std": [0.5, 0.5, 0.5]}
+    assert compose("mine").config == composed.config.model_copy(update={"name": "mine"})
+
+
 def test_a_file_that_is_there_is_never_overwritten_silently():
     path = save("experiments", "mine", compose("quickstart"))
     before = path.read_bytes()

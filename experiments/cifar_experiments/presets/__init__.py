@@ -2,7 +2,8 @@
 
 The built-in files lie in the folders beside this one. ``files`` finds, reads, lists and writes them, ``lines``
 knows which line a key stands in, ``layers`` and ``composing`` make one configuration of several, ``saving``
-makes new ones, and ``toml`` is how values are written.
+makes new ones, and ``toml`` is how values are written. ``draft`` is a choice that is about to be started, and
+``fields`` what is known of each key.
 """
 
 from cifar_experiments.presets.composing import Composed, Row, compose, explain

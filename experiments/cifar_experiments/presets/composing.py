@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cifar_core.errors import ConfigError, printable
 from cifar_core.wording import dotted, shown
+from cifar_experiments.presets.fields import is_optional
 from cifar_experiments.presets.files import Kind, Preset, load
 from cifar_experiments.presets.layers import COMMAND_LINE, DEFAULT, Key, Layers, PresetFile, Source
 from cifar_experiments.presets.toml import leaves, toml_value
@@ -52,8 +53,9 @@ def compose(
     Each of ``model``, ``augment`` and ``optimizer`` is a preset that takes the place of all that the
     experiment says about that section. ``overrides`` are ``key=value`` words and win over everything;
     ``optimizer=adamw`` is the same as ``optimizer="adamw"`` here, and ``schedule=cosine`` begins that
-    schedule afresh. The schedule that an optimizer preset suggests gives way to the experiment's own,
-    unless that preset was chosen here. Without an experiment, the presets give the name.
+    schedule afresh. ``training.clip_norm=`` takes a value away, where there need be none. The schedule
+    that an optimizer preset suggests gives way to the experiment's own, unless that preset was chosen
+    here. Without an experiment, the presets give the name.
 
     Raises:
         ConfigError: with one line for every fault.
@@ -71,7 +73,7 @@ def compose(
             faults.append(str(error))
             continue
         if key not in (*SECTIONS, "schedule"):
-            changes.append((tuple(key.split(".")), value))
+            changes.append((tuple(key.split(".")), None if value == "" and is_optional(key) else value))
         elif isinstance(value, str):
             chosen[key] = value
         else:
@@ -146,9 +148,9 @@ def _refuse_strays(layers: Layers) -> None:
     faults = []
     for section, had in layers.renamed.items():
         table = layers.tree[section]
-        if not isinstance(table, dict):
+        if not isinstance(table, dict) or not isinstance(name := table["name"], str):
             continue
-        name, source = table["name"], layers.sources[section, "name"]
+        source = layers.sources[section, "name"]
         known = allowed_keys(section, name)
         strays = [key for key in table if known and key in allowed_keys(section, had) and key not in known]
         if strays:

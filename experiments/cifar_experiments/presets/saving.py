@@ -120,6 +120,8 @@ def _reference(section: str, composed: Composed, preset: Preset) -> object:
     if type(before) is not type(after):
         return None  # another optimizer by now, with other defaults
     changed = {key: value for key, value in after.model_dump().items() if getattr(before, key) != value}
+    if None in changed.values():
+        return None  # TOML has no word for a value that was taken away
     return {"preset": preset.name, **changed} if changed else preset.name
 
 

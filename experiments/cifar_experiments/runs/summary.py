@@ -15,6 +15,7 @@ from cifar_core.events import EpochCompleted, Evaluated, Paused, Resumed, RunFin
 from cifar_experiments.errors import RunFolderError
 
 State = Literal["created", "running", "paused", "completed", "stopped", "diverged", "failed", "crashed"]
+MOST_ACCURACIES = 64
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +45,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """Newest on the test images."""
     final_loss: float | None = None
     """Mean training loss of the newest whole epoch."""
+    evaluations: int = 0
+    """On the images that are judged by: validation where there are some, else test."""
+    accuracies: tuple[float, ...] = ()
+    """Top-1 of these evaluations, oldest first, at most 64: of more, every second is left out, and again of those."""
     training_seconds: float = 0.0
     evaluation_seconds: float = 0.0
     data_seconds: float = 0.0
@@ -83,8 +88,13 @@ def updated(summary: Summary, event: Telling) -> Summary:
                 data_seconds=summary.data_seconds + event.data_seconds,
             )
         case Evaluated(split="val"):
-            return replace(summary, best_top1=max(event.top1, summary.best_top1 or 0.0))
+            best = max(event.top1, summary.best_top1 or 0.0)
+            if summary.best_top1 is None:  # until now it was judged by the test images
+                summary = replace(summary, evaluations=0, accuracies=())
+            return replace(_judged(summary, event.top1), best_top1=best)
         case Evaluated(split="test"):
+            if summary.best_top1 is None:
+                summary = _judged(summary, event.top1)
             return replace(summary, final_top1=event.top1)
         case Paused():
             return replace(summary, state="paused")
@@ -106,6 +116,15 @@ def updated(summary: Summary, event: Telling) -> Summary:
                 error=event.error,
             )
     return summary
+
+
+def _judged(summary: Summary, top1: float) -> Summary:
+    """Return the summary with one more accuracy; those that are kept lie a power of two evaluations apart."""
+    number, kept = summary.evaluations, summary.accuracies
+    apart = 1 << (number // MOST_ACCURACIES).bit_length()
+    if number % apart == 0:
+        kept = (*(kept[::2] if len(kept) == MOST_ACCURACIES else kept), top1)
+    return replace(summary, evaluations=number + 1, accuracies=kept)
 
 
 def to_bytes(summary: Summary) -> bytes:
