@@ -100,7 +100,9 @@ class Sgd(Section):
     lr: Positive = 0.1
     """Base learning rate, multiplied by the schedule."""
     momentum: Share = 0.9
+    """Share of the last update's direction that goes on into this one."""
     nesterov: bool = False
+    """Look ahead by the momentum before the gradient is added."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """L2 penalty, added to the gradient."""
 
@@ -118,7 +120,9 @@ class Adam(Section):
     lr: Positive = 0.001
     """Base learning rate, multiplied by the schedule."""
     betas: Annotated[tuple[Share, Share], Field(strict=False)] = (0.9, 0.999)
+    """Of the running means of the gradient and of its square."""
     eps: Positive = 1e-8
+    """Added to the root of the mean square, so that no division is by 0."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """L2 penalty, added to the gradient."""
 
@@ -130,7 +134,9 @@ class AdamW(Section):
     lr: Positive = 0.001
     """Base learning rate, multiplied by the schedule."""
     betas: Annotated[tuple[Share, Share], Field(strict=False)] = (0.9, 0.999)
+    """Of the running means of the gradient and of its square."""
     eps: Positive = 1e-8
+    """Added to the root of the mean square, so that no division is by 0."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     """Share of the weights taken off in each step, times the learning rate."""
 
@@ -190,6 +196,7 @@ class Training(Section):
     """The loop."""
 
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 10
+    """Passes over the training images."""
     max_steps: Annotated[int, Field(ge=1)] | None = None
     """Stop after this many optimizer steps even if epochs are left; the schedule spans the steps that are made."""
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 128
@@ -197,6 +204,7 @@ class Training(Section):
     accumulate: Annotated[int, Field(ge=1)] = 1
     """Parts that each batch is worked through in, to fit in memory; batch normalisation then sees a part at a time."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """All that is random is derived from it: weights, order, augmentation, images held out."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda|cuda:(0|[1-9]\d{0,2})|mps)$")] = "auto"
     """auto, cpu, cuda, cuda:N or mps; auto takes the first GPU there is, else the CPU."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
@@ -239,6 +247,7 @@ class Config(Section):
     name: Annotated[str, Field(min_length=1, max_length=100)] = "unnamed"
     """What the experiment is called."""
     description: str = ""
+    """One line for lists."""
     model: Model = Model()
     data: Data = Data()
     augment: Augment = Augment()

@@ -47,6 +47,7 @@ class Control:
     def __init__(self) -> None:
         self._requests: SimpleQueue[AnyRequest] = SimpleQueue()
         self._ending: Request | None = None
+        self._stops_after_epoch = False
 
     def pause(self) -> None:
         """Wait before the next step, until resumed or stopped."""
@@ -85,6 +86,13 @@ class Control:
         self._ending = self._ending or Request.STOP
         self._requests.put(Request.STOP)
 
+    def stop_after_epoch(self) -> None:
+        """End the training after the epoch that it is in, as ``stop`` would; one in its last epoch completes.
+
+        A pause stays a pause, and ``stop`` still ends at once.
+        """
+        self._stops_after_epoch = True
+
     def close(self) -> None:
         """End the training before its next step and report nothing more: nobody listens any longer."""
         self._ending = Request.CLOSE
@@ -99,6 +107,11 @@ class Control:
     def ending(self) -> Request | None:
         """``STOP`` or ``CLOSE`` once asked for: also seen while data is still being prepared."""
         return self._ending
+
+    @property
+    def stops_after_epoch(self) -> bool:
+        """Whether the training is to end after the epoch that it is in."""
+        return self._stops_after_epoch
 
     def take(self, *, wait: bool = False) -> AnyRequest | None:
         """The next request, or None when there is none and ``wait`` is false. For the trainer alone."""

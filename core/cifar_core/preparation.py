@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cifar_core import augment, device
+from cifar_core import augment, device, estimate
 from cifar_core.augment import Augmentation
 from cifar_core.config import Config
 from cifar_core.data.dataset import Images
@@ -105,8 +105,6 @@ def prepare(config: Config) -> Generator[AnyEvent, None, Prepared]:
     torch.set_num_threads(training.threads or _THREADS)
     dataset = yield from load(config.data, training.seed)
     train = to_device(dataset.train, where)
-    steps_per_epoch = math.ceil(len(train) / training.batch_size)
-    all_steps = training.epochs * steps_per_epoch
     return Prepared(
         config=config,
         device=where,
@@ -116,6 +114,6 @@ def prepare(config: Config) -> Generator[AnyEvent, None, Prepared]:
         test=to_device(dataset.test, where),
         augmentation=augment.prepare(config.augment, train.images, derived_seed(training.seed, "flips")),
         learner=Learner(config, len(dataset.classes), where),
-        steps_per_epoch=steps_per_epoch,
-        total_steps=min(all_steps, training.max_steps or all_steps),
+        steps_per_epoch=estimate.steps_per_epoch(config, len(train)),
+        total_steps=estimate.total_steps(config, len(train)),
     )

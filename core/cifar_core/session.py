@@ -117,6 +117,18 @@ def obey(session: Session) -> Iterator[AnyEvent]:
                 pass  # asked to pause while paused, or to resume while running
 
 
+def obey_after_epoch(session: Session) -> Iterator[AnyEvent]:
+    """End between two epochs if that was asked for, once all else that was asked for is done.
+
+    Raises:
+        Ended: It was, or the end was asked for meanwhile.
+    """
+    is_last = session.progress.step >= session.prepared.total_steps or out_of_patience(session)
+    if session.control.stops_after_epoch and not is_last:
+        yield from obey(session)
+        raise Ended(Request.STOP)
+
+
 def evaluate(session: Session) -> Iterator[AnyEvent]:
     """Evaluate on the validation images where there are some; only else on the test images."""
     if session.prepared.val is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -29,6 +29,7 @@ from cifar_core.session import (
     evaluate_split,
     evaluation_is_due,
     obey,
+    obey_after_epoch,
     out_of_patience,
     until_asked,
 )
@@ -41,7 +42,7 @@ def run(
     checkpoint_dir: Path | None = None,
     resume: Path | None = None,
     run_id: str = "",
-) -> Iterator[AnyEvent]:
+) -> Generator[AnyEvent, None, None]:
     """Train as ``config`` says; yield every event, ``RunFinished`` last. Blocks its thread while it works.
 
     Raises:
@@ -157,6 +158,7 @@ def _make_steps(session: Session) -> Iterator[AnyEvent]:
         if progress.step < progress.epoch * prepared.steps_per_epoch:
             return
         yield epoch.completed()
+        yield from obey_after_epoch(session)
         if progress.step < prepared.total_steps and session.cadence.due_after_epoch(progress.epoch):
             yield from session.save()
 

@@ -27,7 +27,7 @@ from cifar_core.control import ChangeCheckpointMinutes, ChangeLearningRate, Cont
 from cifar_core.errors import CifarError
 from cifar_experiments.live import client, protocol, server
 from cifar_experiments.live.client import NotControllableError, ask
-from cifar_experiments.live.protocol import LONGEST_LINE, Checkpoint, Pause, Resume, Set, Stop
+from cifar_experiments.live.protocol import LONGEST_LINE, Checkpoint, Pause, Resume, Set, Stop, TogglePause
 from cifar_experiments.live.server import MOST_CONNECTIONS, listening
 from cifar_experiments.runs.folder import Run
 from cifar_experiments.runs.lock import locked
@@ -125,6 +125,7 @@ def descriptors():
     [
         (Pause(), Request.PAUSE),
         (Resume(), Request.RESUME),
+        (TogglePause(), Request.TOGGLE_PAUSE),
         (Stop(), Request.STOP),
         (Checkpoint(), Request.CHECKPOINT),
         (Set(key="optimizer.lr", value=0.25), ChangeLearningRate(0.25)),
@@ -145,6 +146,8 @@ async def test_a_request_does_what_it_says_and_is_taken_in_when_ask_returns(run,
     [
         (b'{"request":"pause"}', Request.PAUSE),
         (b' {"request" : "stop" } \r', Request.STOP),
+        (b'{"request":"stop","after_epoch":false}', Request.STOP),
+        (b'{"request":"toggle"}', Request.TOGGLE_PAUSE),
         (b'{"request":"set","key":"optimizer.lr","value":3}', ChangeLearningRate(3.0)),
         (b'{"value":1e-3,"key":"training.checkpoint_minutes","request":"set"}', ChangeCheckpointMinutes(0.001)),
     ],
@@ -154,6 +157,36 @@ async def test_a_request_is_a_line_of_json(run, line, wanted):
     async with listening(run, control):
         assert await answers(run, line + b"\n") == [OK]
     assert taken(control) == [wanted]
+
+
+async def test_a_stop_after_the_epoch_is_taken_in_and_ends_nothing_at_once(run):
+    control = Control()
+    async with listening(run, control):
+        await asked(run, Stop(after_epoch=True))
+    assert control.stops_after_epoch
+    assert control.ending is None
+    assert taken(control) == []
+
+
+async def test_a_plain_stop_does_not_wait_for_the_epoch_and_reads_as_it_always_did(run):
+    assert protocol.to_line(Stop()) == b'{"request":"stop"}\n'
+    control = Control()
+    async with listening(run, control):
+        await asked(run, Stop())
+    assert not control.stops_after_epoch
+
+
+def test_who_is_in_the_same_process_is_obeyed_without_a_socket_and_told_the_same():
+    control = Control()
+    assert server.obey(Pause(), control) is None
+    assert server.obey(Set(key="optimizer.lr", value=0.5), control) is None
+    assert server.obey(Set(key="optimizer.lr", value=math.nan), control) == (
+        "optimizer.lr: the learning rate must be a positive number, not nan"
+    )
+    assert server.obey(Set(key="model.name", value=1.0), control) == (
+        "'model.name' cannot be set while a run trains; what can be set: optimizer.lr, training.checkpoint_minutes"
+    )
+    assert taken(control) == [Request.PAUSE, ChangeLearningRate(0.5)]
 
 
 async def test_several_requests_on_one_connection_are_obeyed_in_their_order(run):

@@ -46,7 +46,7 @@ def download(addresses: Sequence[str], target: Path, sha256: str | None) -> Gene
     """
     for address in addresses:
         _refuse_other_schemes(address)
-    part = target.with_name(target.name + ".part")
+    part = part_of(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         file = yield from _claim(part)
@@ -64,6 +64,11 @@ def download(addresses: Sequence[str], target: Path, sha256: str | None) -> Gene
             f"{printable(target)} cannot be written ({error.strerror or error}): free some space or choose another "
             "folder with data.root or CIFAR_TUI_DATA"
         ) from error
+
+
+def part_of(target: Path) -> Path:
+    """Return the file that holds what has arrived of ``target`` so far."""
+    return target.with_name(target.name + ".part")
 
 
 def _refuse_other_schemes(address: str) -> None:

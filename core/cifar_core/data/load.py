@@ -8,12 +8,12 @@ from collections.abc import Generator
 from cifar_core.config import Data
 from cifar_core.data import splits, synthetic
 from cifar_core.data.cache import read_images
-from cifar_core.data.cifar import CIFAR10, CIFAR100, read_cifar
+from cifar_core.data.cifar import read_cifar
 from cifar_core.data.dataset import Dataset
 from cifar_core.data.folder import find_in_folders
 from cifar_core.data.listing import find_in_lists
-from cifar_core.data.places import data_root
-from cifar_core.errors import DataError, printable
+from cifar_core.data.places import data_root, unreadable
+from cifar_core.data.releases import CIFAR10, CIFAR100
 from cifar_core.events import Preparing, Warned
 
 
@@ -34,8 +34,7 @@ def load(config: Data, seed: int) -> Generator[Preparing | Warned, None, Dataset
     try:
         dataset = yield from _read(config)
     except OSError as error:
-        where = f"{printable(error.filename)} cannot be read" if error.filename else "the images cannot be read"
-        raise DataError(f"{where} ({error.strerror or error}): mend that or choose another data.root") from error
+        raise unreadable(error) from error
     train, val = dataset.train, None
     if config.limit is not None:
         train = splits.limit(train, config.limit)

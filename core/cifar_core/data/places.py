@@ -32,6 +32,12 @@ def data_root(config: Data) -> Path:
     return data_home() if config.root is None else _folder(config.root, "data.root")
 
 
+def unreadable(error: OSError) -> DataError:
+    """The error of what the system cannot read on the way to the images, as one sentence."""
+    where = f"{printable(error.filename)} cannot be read" if error.filename else "the images cannot be read"
+    return DataError(f"{where} ({error.strerror or error}): mend that or choose another data.root")
+
+
 def _folder(named: str, setting: str) -> Path:
     if "\0" in named:
         raise DataError(f"{setting} names no folder, it holds a NUL character: {printable(named)}")

@@ -37,8 +37,16 @@ class Resume(_Request, frozen=True, tag="resume"):
     """Go on after a pause."""
 
 
-class Stop(_Request, frozen=True, tag="stop"):
+class TogglePause(_Request, frozen=True, tag="toggle"):
+    """Pause a training that runs, resume one that is paused."""
+
+
+# A default goes unsaid, so that a process of an earlier version still understands a plain stop.
+class Stop(_Request, frozen=True, tag="stop", omit_defaults=True):
     """Save and end before the next step."""
+
+    after_epoch: bool = False
+    """Go on to the end of the epoch first."""
 
 
 class Checkpoint(_Request, frozen=True, tag="checkpoint"):
@@ -52,7 +60,7 @@ class Set(_Request, frozen=True, tag="set"):
     value: float
 
 
-AnyLiveRequest = Pause | Resume | Stop | Checkpoint | Set
+AnyLiveRequest = Pause | Resume | TogglePause | Stop | Checkpoint | Set
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -18,7 +18,17 @@ from cifar_core.control import Control
 from cifar_core.errors import printable
 from cifar_core.wording import shown
 from cifar_experiments.live import protocol
-from cifar_experiments.live.protocol import LONGEST_LINE, Answer, Checkpoint, Pause, Resume, Set, Stop
+from cifar_experiments.live.protocol import (
+    LONGEST_LINE,
+    Answer,
+    AnyLiveRequest,
+    Checkpoint,
+    Pause,
+    Resume,
+    Set,
+    Stop,
+    TogglePause,
+)
 from cifar_experiments.runs.folder import Run
 
 PATIENCE_SECONDS = 10.0
@@ -140,6 +150,26 @@ async def _readable(listener: socket.socket) -> None:
         loop.remove_reader(listener.fileno())
 
 
+def obey(request: AnyLiveRequest, control: Control) -> str | None:
+    """Ask a training of this process for what a request says; return one sentence why not, or None."""
+    match request:
+        case Pause():
+            control.pause()
+        case Resume():
+            control.resume()
+        case TogglePause():
+            control.toggle_pause()
+        case Stop(after_epoch=True):
+            control.stop_after_epoch()
+        case Stop():
+            control.stop()
+        case Checkpoint():
+            control.checkpoint()
+        case Set(key=key, value=value):
+            return _set(key, value, control)
+    return None
+
+
 async def _serve(connection: socket.socket, control: Control) -> None:
     """Answer one client, line by line, until it leaves, sends too long a line, or takes too long."""
     loop = asyncio.get_running_loop()
@@ -185,32 +215,22 @@ def _obey(line: bytes, control: Control) -> Answer:
         request = protocol.to_request(line)
     except (ValueError, RecursionError) as error:
         return _refused(f"the request is not understood: {error}")
-    match request:
-        case Pause():
-            control.pause()
-        case Resume():
-            control.resume()
-        case Stop():
-            control.stop()
-        case Checkpoint():
-            control.checkpoint()
-        case Set(key=key, value=value):
-            return _set(key, value, control)
-    return Answer(ok=True)
+    why_not = obey(request, control)
+    return Answer(ok=True) if why_not is None else _refused(why_not)
 
 
-def _set(key: str, value: float, control: Control) -> Answer:
+def _set(key: str, value: float, control: Control) -> str | None:
     changes = {
         "optimizer.lr": control.change_learning_rate,
         "training.checkpoint_minutes": control.change_checkpoint_minutes,
     }
     if key not in changes:
-        return _refused(f"{shown(key)} cannot be set while a run trains; what can be set: {', '.join(changes)}")
+        return f"{shown(key)} cannot be set while a run trains; what can be set: {', '.join(changes)}"
     try:
         changes[key](value)
     except ValueError as error:
-        return _refused(f"{key}: {error}")
-    return Answer(ok=True)
+        return f"{key}: {error}"
+    return None
 
 
 def _refused(sentence: str) -> Answer:

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
     from cifar_core.config import Section
 
-COMMANDS = frozenset({"attach", "compare", "doctor", "pause", "presets", "resume", "run", "runs", "stop"})
+COMMANDS = frozenset(
+    ("attach", "checkpoint", "compare", "doctor", "pause", "presets", "resume", "run", "runs", "serve", "set", "stop")
+)
 """What an experiment cannot be called, since the command line would take it for a command."""
 
 
