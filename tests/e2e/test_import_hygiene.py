@@ -51,6 +51,10 @@ def test_a_module_that_comes_before_training_loads_nothing_heavy(module, home):
     assert loaded_after(f"import {module}", home) == []
 
 
+def test_screens_come_before_torch(home):
+    assert loaded_after("import cifar_tui.interactive", home) == ["textual", "rich"]
+
+
 def test_training_without_screens_never_loads_a_screen_library(home, tmp_path):
     code = command(
         "quickstart", "data.limit=64", "training.max_steps=1", "training.batch_size=64", "--runs-dir", str(tmp_path)

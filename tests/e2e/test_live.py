@@ -15,7 +15,15 @@ from commands import Commands
 from terminals import Terminal
 
 from cifar_core import checkpoint
-from cifar_core.events import CheckpointSaved, LearningRateChanged, RunStarted, StepCompleted, from_json, to_json
+from cifar_core.events import (
+    CheckpointSaved,
+    EpochCompleted,
+    LearningRateChanged,
+    RunStarted,
+    StepCompleted,
+    from_json,
+    to_json,
+)
 from cifar_experiments import runs
 from cifar_experiments.runs.lock import holder
 
@@ -117,7 +125,7 @@ def test_a_lost_terminal_harms_no_training_and_another_one_follows_it_without_a_
 
 
 def test_who_attaches_in_a_terminal_sees_the_bar_and_leaves_with_ctrl_c(training, environment):
-    terminal = Terminal(["attach", training.id], environment)
+    terminal = Terminal(["attach", "--no-tui", training.id], environment)
     try:
         terminal.until("img/s")
         terminal.type(b"\x03")
@@ -160,6 +168,13 @@ def test_another_terminal_pauses_resumes_sets_saves_and_stops(training, do):
     changed = next(event for event in events(training) if isinstance(event, LearningRateChanged))
     assert changed.learning_rate == 0.0125
     assert not training.socket.exists()
+
+
+def test_another_terminal_stops_a_run_after_its_epoch(training, do):
+    assert do("stop", training.id, "--after-epoch") == (0, "taken in; it stops after this epoch\n")
+    until(lambda: runs.current(training).state == "stopped")
+    ended = [event.step for event in events(training) if isinstance(event, EpochCompleted)]
+    assert checkpoint.load(training.checkpoints).step == steps(training)[-1] == ended[-1]
 
 
 @pytest.mark.parametrize(

@@ -14,15 +14,15 @@ PATIENCE = 120
 
 
 class Terminal:
-    """A command in a pseudo-terminal of 80 columns and 24 rows."""
+    """The command in a pseudo-terminal; ``before`` is Python that is run in its process first."""
 
-    def __init__(self, arguments, environment):
+    def __init__(self, arguments, environment, *, size=(80, 24), before=None):
         self._near, far = pty.openpty()
-        fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        self.resize(*size, far)
         self.modes_before = termios.tcgetattr(far)
         self._far = far
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "cifar_tui", *map(str, arguments)],
+            [sys.executable, *_program(before), *map(str, arguments)],
             env=environment,
             stdin=far,
             stdout=far,
@@ -38,6 +38,17 @@ class Terminal:
         while words not in self.screen:
             assert time.monotonic() < deadline, self.screen[-2000:]
             self._read(0.1)
+
+    def resize(self, columns, rows, descriptor=None):
+        """As a window does; the system sends SIGWINCH."""
+        size = struct.pack("HHHH", rows, columns, 0, 0)
+        fcntl.ioctl(self._near if descriptor is None else descriptor, termios.TIOCSWINSZ, size)
+
+    def read_for(self, seconds):
+        """Read what comes within so many seconds."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self._read(left)
 
     def type(self, keys):
         os.write(self._near, keys)
@@ -72,3 +83,9 @@ class Terminal:
             return False
         self.screen += os.read(self._near, 65536).decode(errors="replace")
         return True
+
+
+def _program(before):
+    if before is None:
+        return ("-m", "cifar_tui")
+    return ("-c", f"{before}\nfrom cifar_tui.cli import main\nmain()")

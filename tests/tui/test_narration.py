@@ -1,8 +1,11 @@
 """Each event has at most one line, and the line says what happened."""
 
+import time
+
 from samples import epoch_completed, evaluated, run_started
 
 from cifar_core.events import (
+    CheckpointSaved,
     LearningRateChanged,
     Paused,
     Preparing,
@@ -11,7 +14,7 @@ from cifar_core.events import (
     SystemSampled,
     Warned,
 )
-from cifar_tui.narration import Narrator
+from cifar_tui.narration import Narrator, for_log
 
 STARTED, EVALUATED, EPOCH = run_started(), evaluated(), epoch_completed()
 
@@ -64,3 +67,11 @@ def test_what_was_asked_for_is_told_when_it_was_done():
 
 def test_foreign_text_is_made_harmless():
     assert told(Warned(time=0.0, code="cache-not-written", message="\x1b[2J")) == [r"warning: \x1b[2J"]
+
+
+def test_a_log_says_when_and_tells_of_checkpoints_too():
+    saved = CheckpointSaved(time=200.0, epoch=1, step=12_500, best=True, path="x", bytes=1, seconds=0.1)
+    when = time.strftime("%H:%M:%S", time.localtime(200))
+    assert for_log(saved, Narrator().line(saved)) == f"{when} checkpoint after step 12,500 (best)\n"
+    assert for_log(EPOCH, "words") == f"{time.strftime('%H:%M:%S', time.localtime(EPOCH.time))} words\n"
+    assert for_log(EPOCH, None) is None

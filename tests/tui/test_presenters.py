@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 
 import pytest
 from samples import evaluated, run_started
@@ -98,4 +99,5 @@ def test_the_log_keeps_the_lines_and_not_the_frames(sheet):
     for event in (STARTED, *STEPS, EVALUATED, FINISHED):
         presenter.show(event)
     presenter.close()
-    assert sheet.kept() == "mine: lenet-notes (62,006 parameters) on cpu, 1 x 40 images\n"
+    when = time.strftime("%H:%M:%S", time.localtime(STARTED.time))
+    assert sheet.kept() == f"{when} mine: lenet-notes (62,006 parameters) on cpu, 1 x 40 images\n"

@@ -12,11 +12,13 @@ from pathlib import Path
 import click
 
 from cifar_core.errors import CifarError
+from cifar_tui.compare_cli import compare
 from cifar_tui.live_cli import live_commands
 from cifar_tui.presets_cli import presets_group
 from cifar_tui.run_cli import run
 from cifar_tui.runs_cli import runs_group
-from cifar_tui.terminal import say
+from cifar_tui.serve_cli import serve
+from cifar_tui.terminal import is_interactive, say
 
 USAGE = 2
 UNEXPECTED = 4
@@ -40,7 +42,9 @@ def cli(context: click.Context) -> None:
     """Train CIFAR experiments from a terminal.
 
     \b
-    cifar-tui EXPERIMENT [KEY=VALUE ...]           train an experiment
+    cifar-tui                                      the app: choose, start, watch, compare
+    cifar-tui EXPERIMENT [KEY=VALUE ...]           the app with this experiment chosen
+    cifar-tui --no-tui EXPERIMENT [KEY=VALUE ...]  train it at once, without screens
     cifar-tui --model M --augment A --optimizer O  train these three presets together
     cifar-tui --resume RUN                         go on with a run from its last checkpoint
     cifar-tui presets list                         what there is to choose from
@@ -48,15 +52,20 @@ def cli(context: click.Context) -> None:
     cifar-tui attach RUN                           follow a run; Ctrl+C leaves it running
     cifar-tui run --help                           all options of training
 
-    Try `cifar-tui quickstart`: it takes seconds, and nothing has to be downloaded.
+    Try `cifar-tui quickstart` and press Enter: it takes seconds, and nothing has to be downloaded.
     """  # noqa: D301, click takes the \b for "leave these lines as they are"
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())
+    if context.invoked_subcommand is not None:
+        return
+    if is_interactive():
+        context.invoke(run)
+    click.echo(context.get_help())
 
 
+cli.add_command(compare)
 cli.add_command(presets_group)
 cli.add_command(run)
 cli.add_command(runs_group)
+cli.add_command(serve)
 for command in live_commands:
     cli.add_command(command)
 

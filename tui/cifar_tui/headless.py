@@ -8,10 +8,9 @@ import traceback
 from contextlib import aclosing
 
 from cifar_core.control import Control
-from cifar_core.engine import train
 from cifar_core.errors import CifarError, printable
 from cifar_experiments import runs
-from cifar_experiments.live.server import listening
+from cifar_experiments.live.training import trained
 from cifar_experiments.runs.resuming import Start
 from cifar_tui import presenters
 from cifar_tui.json_lines import JsonLines
@@ -70,12 +69,7 @@ async def _train(
     outcome: Outcome,
     err: Outlet,
 ) -> None:
-    run = start.run
-    async with listening(run, control) as hindrance:
-        if hindrance is not None:
-            err.keep(f"{printable(hindrance)}\n")
-        events = train(start.config, control, run.checkpoints, start.checkpoints, run_id=run.id)
-        async with aclosing(recorder.record(events)) as recorded:
-            async for event in recorded:
-                presenter.show(event)
-                outcome.note(event)
+    async with aclosing(trained(start, recorder, control, lambda words: err.keep(f"{words}\n"))) as events:
+        async for event in events:
+            presenter.show(event)
+            outcome.note(event)

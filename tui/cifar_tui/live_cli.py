@@ -11,6 +11,7 @@ import click
 from cifar_core.errors import ConfigError, printable
 from cifar_experiments.errors import RunFolderError
 from cifar_tui.run_cli import runs_dir_option
+from cifar_tui.terminal import is_interactive
 
 if TYPE_CHECKING:
     from cifar_core.events import AnyEvent
@@ -20,18 +21,26 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("run", metavar="RUN")
+@click.option("--no-tui", is_flag=True, help="Without screens; also where there is no terminal, or CI is set.")
 @click.option("--json", is_flag=True, help="Copy the events, one a line of JSON.")
 @runs_dir_option
-def attach(*, run: str, json: bool, runs_dir: Path | None) -> int:
-    """Follow RUN: first what happened so far, then what happens, until it ends. Ctrl+C leaves it running.
+def attach(*, run: str, no_tui: bool, json: bool, runs_dir: Path | None) -> int:
+    """Follow RUN: first what happened so far, then what happens; in a terminal, in the app, which controls it too.
 
-    RUN is an id, the beginning of one, a run's folder, or last. Exits with 0 if the run completed or was
-    stopped, 4 if it failed, diverged or crashed.
+    RUN is an id, the beginning of one, a run's folder, or last. Without screens it is followed until it ends;
+    Ctrl+C leaves it running. Exits then with 0 if the run completed or was stopped, 4 if it failed, diverged or
+    crashed.
     """
     from cifar_experiments.runs import find
     from cifar_tui import attaching
 
-    return attaching.attach(find(run, runs_dir), json=json)
+    there = find(run, runs_dir)
+    if not (no_tui or json) and is_interactive():
+        from cifar_experiments.presets.draft import Draft
+        from cifar_tui import interactive
+
+        interactive.run(Draft(), runs_dir, watch=there)
+    return attaching.attach(there, json=json)
 
 
 @click.command()
@@ -68,13 +77,20 @@ def resume(*, run: str, runs_dir: Path | None) -> None:
 
 @click.command()
 @click.argument("run", metavar="RUN")
+@click.option("--after-epoch", is_flag=True, help="Go on to the end of the epoch first; do not wait for it here.")
 @runs_dir_option
-def stop(*, run: str, runs_dir: Path | None) -> None:
+def stop(*, run: str, after_epoch: bool, runs_dir: Path | None) -> None:
     """Have RUN save and end before its next step."""
     from cifar_core.events import RunFinished, Warned
+    from cifar_experiments.live.client import ask
     from cifar_experiments.live.protocol import Stop
     from cifar_experiments.runs import find
 
+    there = find(run, runs_dir)
+    if after_epoch:
+        ask(there, Stop(after_epoch=True))
+        click.echo("taken in; it stops after this epoch")
+        return
     unsaved = ""
 
     def ended(event: AnyEvent) -> str | None:
@@ -88,7 +104,7 @@ def stop(*, run: str, runs_dir: Path | None) -> None:
         return f"{event.reason} after step {event.step:,}"
 
     # One that goes on from a checkpoint changes nothing before it is ready to: its record stays what it was.
-    _ask(find(run, runs_dir), Stop(), ended, without="stopped before it had gone on")
+    _ask(there, Stop(), ended, without="stopped before it had gone on")
 
 
 @click.command()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 from cifar_core.errors import printable
 from cifar_core.events import (
     AnyEvent,
+    CheckpointSaved,
     EpochCompleted,
     Evaluated,
     LearningRateChanged,
@@ -50,6 +53,13 @@ class Narrator:
             case LearningRateChanged():
                 return f"learning rate {event.learning_rate:g} after step {event.step:,}"
         return None
+
+
+def for_log(event: AnyEvent, line: str | None) -> str | None:
+    """Return what a log says of an event whose line is ``line``: that with the local time, and checkpoints too."""
+    if isinstance(event, CheckpointSaved):
+        line = f"checkpoint after step {event.step:,}{' (best)' if event.best else ''}"
+    return line and f"{time.strftime('%H:%M:%S', time.localtime(event.time))} {line}\n"
 
 
 def _started(event: RunStarted) -> str:

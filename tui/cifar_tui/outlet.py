@@ -47,6 +47,8 @@ class Outlet(io.TextIOBase):
         self._gone = 0
         self._left_out = 0
         self._line_ended = True
+        self.losses = 0
+        """How many times something was left out."""
         self.failure: str | None = None
         """Why nothing more is written, unless it is that the reader has left; None while all is well."""
 
@@ -57,7 +59,7 @@ class Outlet(io.TextIOBase):
 
     def keep(self, text: str) -> None:
         """Write ``text`` to the log alone; a log that cannot be written is no reason to end a training."""
-        if self.closed:  # and so is the log: its descriptor may lead into another file by now
+        if not text or self.closed:  # and so is the log: its descriptor may lead into another file by now
             return
         with contextlib.suppress(OSError):
             os.write(self._log, text.encode(errors="replace"))
@@ -157,6 +159,7 @@ class Outlet(io.TextIOBase):
             return
         words = f"[... {self._left_out:,} bytes left out: nobody was reading; the run's folder has it all]\n"
         self._left_out = 0
+        self.losses += 1
         self._send((words if self._line_ended else f"\n{words}").encode(self._encoding, errors="replace"))
 
     def _send(self, data: bytes) -> None:

@@ -18,7 +18,7 @@ from cifar_core.events import (
     RunStarted,
     StepCompleted,
 )
-from cifar_tui.narration import Narrator
+from cifar_tui.narration import Narrator, for_log
 from cifar_tui.outlet import Outlet
 
 # Redrawn this often: a bar that changes faster cannot be read, and every redraw takes from the training.
@@ -51,8 +51,10 @@ class Lines:
 
     def show(self, event: AnyEvent) -> None:
         """Write the event's line, if it has one."""
-        if line := self._narrator.line(event):
-            self._out.say(line)
+        line = self._narrator.line(event)
+        if line:
+            self._out.write(f"{line}\n")
+        self._out.keep(for_log(event, line) or "")
 
     def close(self) -> None:
         """Nothing is open."""
@@ -86,10 +88,10 @@ class Bar:
             case Evaluated() | Resumed() | RunFinished():
                 self._draw()
                 self._rated_from = event.time  # what came before was no training
-        if line := self._narrator.line(event):
-            self._out.keep(f"{line}\n")
-            if not isinstance(event, Preparing):  # whose bar says the same
-                tqdm.write(line, file=self._out)
+        line = self._narrator.line(event)
+        self._out.keep(for_log(event, line) or "")
+        if line and not isinstance(event, Preparing):  # whose bar says the same
+            tqdm.write(line, file=self._out)
 
     def close(self) -> None:
         """Leave the last bar standing and the cursor below it."""

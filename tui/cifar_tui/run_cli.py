@@ -1,11 +1,18 @@
-"""``cifar-tui run``: train an experiment, or go on with a run."""
+"""``cifar-tui run``: train an experiment, or go on with runs, on screens or without."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+
+from cifar_tui.terminal import is_interactive
+
+if TYPE_CHECKING:
+    from cifar_experiments.presets.draft import Draft
+    from cifar_experiments.runs.resuming import Start
 
 runs_dir_option = click.option(
     "--runs-dir",
@@ -17,8 +24,10 @@ runs_dir_option = click.option(
 @click.command()
 @click.argument("experiment", required=False)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--no-tui", is_flag=True, help="Without screens; the only way so far, so the same as without it.")
-@click.option("--resume", metavar="RUN", help="Go on with a run: its id, the beginning of it, its folder, or last.")
+@click.option("--no-tui", is_flag=True, help="Without screens; also where there is no terminal, or CI is set.")
+@click.option(
+    "--resume", multiple=True, metavar="RUN", help="Go on with a run: its id, the beginning of it, its folder, or last."
+)
 @click.option("--detach", is_flag=True, help="Train in a session of its own; print the run's id and return.")
 @click.option("--model", metavar="M", help="Model preset instead of the experiment's.")
 @click.option("--augment", metavar="A", help="Augmentation preset instead of the experiment's.")
@@ -33,8 +42,8 @@ def run(
     *,
     experiment: str | None,
     overrides: tuple[str, ...],
-    no_tui: bool,  # noqa: ARG001, accepted so that scripts written today mean the same once there are screens
-    resume: str | None,
+    no_tui: bool,
+    resume: tuple[str, ...],
     detach: bool,
     model: str | None,
     augment: str | None,
@@ -48,42 +57,105 @@ def run(
 ) -> int:
     """Train EXPERIMENT: a preset's name or a TOML file. KEY=VALUE changes one value of its configuration.
 
-    With --resume, go on with a run from its last checkpoint, in the midst of an epoch if need be. Any change to
-    its configuration makes a new run of it, which goes on from there and names the other as its parent.
+    In a terminal, this opens the app with the experiment chosen; with --no-tui it trains at once.
+
+    With --resume, go on with a run from its last checkpoint, in the midst of an epoch if need be; given several
+    times, with one after another. Any change to its configuration makes a new run of it, which goes on from there
+    and names the other as its parent.
 
     Exits with 0 when the training is complete or was stopped on request, 2 for a wrong command line,
     preset or configuration, 3 for missing or damaged data, 4 when training failed, 75 when SIGTERM or
     SIGUSR1 stopped it with a checkpoint, 130 when interrupted a second time.
     """
-    from cifar_core.control import Control
-    from cifar_experiments import presets, runs
-    from cifar_experiments.runs.resuming import Start, reopen
-    from cifar_tui import detaching, headless
-    from cifar_tui.signals import obeyed
-
     if detach and json:
         raise click.UsageError("--detach shows no events; cifar-tui attach RUN --json does")
     if experiment is not None and "=" in experiment and not Path(experiment).exists():
         overrides, experiment = (experiment, *overrides), None
     options = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "device": device}
     words = [*overrides, *(f"training.{key}={value}" for key, value in options.items() if value is not None)]
-    command = ["cifar-tui", *sys.argv[1:]]
-    control = Control()
-    # Obeyed before there is a run's folder: from its first moment on, a signal leaves it in order.
-    with obeyed(control) as signals:
-        if resume is not None:
-            if experiment is not None:
-                raise click.UsageError("--resume goes on with a run's own experiment; leave the other one out")
-            start = reopen(
-                resume, runs_dir, command=command, model=model, augment=augment, optimizer=optimizer, overrides=words
-            )
-        elif experiment is model is augment is optimizer is None:
-            raise click.UsageError("name an experiment, or at least one of --model, --augment and --optimizer")
-        else:
-            config = presets.compose(
-                experiment, model=model, augment=augment, optimizer=optimizer, overrides=words
-            ).config
-            start = Start(runs.create(config, runs_dir, command=command), config)
-        if detach:
-            return detaching.start(start.run, control)
-        return headless.run(start, control, signals, json=json)
+    if resume and experiment is not None:
+        raise click.UsageError("--resume goes on with a run's own experiment; leave the other one out")
+    changes = {"model": model, "augment": augment, "optimizer": optimizer, "overrides": words}
+    if not (no_tui or detach or json) and is_interactive():
+        _show(experiment, resume, changes, runs_dir)
+    if not resume and experiment is model is augment is optimizer is None:
+        raise click.UsageError("name an experiment, or at least one of --model, --augment and --optimizer")
+    return _train(experiment, resume, changes, runs_dir, detach=detach, json=json)
+
+
+def drafted(experiment: str | None, changes: dict[str, Any]) -> Draft:
+    """Return what the launch screen begins with.
+
+    Raises:
+        ConfigError: There is no such experiment, or a change is none.
+    """
+    from cifar_core.validation import parse_override
+    from cifar_experiments.presets.draft import Draft
+    from cifar_experiments.presets.files import find
+
+    if experiment is not None:
+        find("experiments", experiment)
+    for word in changes["overrides"]:
+        parse_override(word)
+    pairs = [(key.strip(), value.strip()) for key, _, value in (word.partition("=") for word in changes["overrides"])]
+    return Draft(experiment, changes.get("model"), changes.get("augment"), changes.get("optimizer"), tuple(pairs))
+
+
+def _show(experiment: str | None, resume: tuple[str, ...], changes: dict[str, Any], runs_dir: Path | None) -> NoReturn:
+    """Open the app: with this choice, or with these runs going on.
+
+    Raises:
+        ConfigError: There is no such experiment or run, or a change is none.
+    """
+    from cifar_experiments.presets.draft import Draft
+    from cifar_tui import interactive
+
+    draft = drafted(experiment, changes)
+    starts = [_reopened(name, changes, runs_dir) for name in resume]
+    # The one that trains wherever it is, when nothing was named.
+    interactive.run(Draft("quickstart") if resume or draft == Draft() else draft, runs_dir, starts=starts)
+
+
+def _train(
+    experiment: str | None,
+    resume: tuple[str, ...],
+    changes: dict[str, Any],
+    runs_dir: Path | None,
+    *,
+    detach: bool,
+    json: bool,
+) -> int:
+    """Train without screens, one run after another; return the highest of their exit codes."""
+    from cifar_core.control import Control
+    from cifar_experiments import presets, runs
+    from cifar_experiments.runs.resuming import Start
+    from cifar_tui import detaching, headless
+    from cifar_tui.signals import obeyed
+
+    codes = []
+    for name in resume or (None,):
+        control = Control()
+        # Obeyed before there is a run's folder: from its first moment on, a signal leaves it in order.
+        with obeyed(control) as signals:
+            if name is not None:
+                start = _reopened(name, changes, runs_dir)
+            else:
+                config = presets.compose(experiment, **changes).config
+                start = Start(runs.create(config, runs_dir, command=_command()), config)
+            if detach:
+                codes.append(detaching.start(start.run, control))
+            else:
+                codes.append(headless.run(start, control, signals, json=json))
+            if signals.ending:
+                break
+    return max(codes)
+
+
+def _reopened(name: str, changes: dict[str, Any], runs_dir: Path | None) -> Start:
+    from cifar_experiments.runs.resuming import reopen
+
+    return reopen(name, runs_dir, command=_command(), **changes)
+
+
+def _command() -> list[str]:
+    return ["cifar-tui", *sys.argv[1:]]

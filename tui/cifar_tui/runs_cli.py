@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from cifar_core.errors import CifarError, printable
 from cifar_tui.run_cli import runs_dir_option
-
-if TYPE_CHECKING:
-    from cifar_experiments.runs import Run, Summary
 
 COLOURS = {"running": "green", "paused": "yellow", "crashed": "red", "failed": "red", "diverged": "red"}
 
@@ -30,6 +25,7 @@ def list_runs(*, json: bool, runs_dir: Path | None) -> None:
     import msgspec
 
     from cifar_experiments.runs import current, in_folder, runs_folder
+    from cifar_tui.run_words import accuracy, progress
 
     there = in_folder(runs_dir)
     if not there and not json:
@@ -45,7 +41,7 @@ def list_runs(*, json: bool, runs_dir: Path | None) -> None:
             click.echo(msgspec.json.encode(summary))
             continue
         state = click.style(f"{summary.state:9}", COLOURS.get(summary.state))
-        click.echo(f"{printable(run.id):{longest}}  {state}  {_progress(summary):>15}  {_accuracy(summary)}")
+        click.echo(f"{printable(run.id):{longest}}  {state}  {progress(summary):>15}  {accuracy(summary)}")
 
 
 @runs_group.command()
@@ -53,9 +49,11 @@ def list_runs(*, json: bool, runs_dir: Path | None) -> None:
 @runs_dir_option
 def show(*, run: str, runs_dir: Path | None) -> None:
     """Show what is known of RUN: an id, the beginning of one, a run's folder, or last."""
-    from cifar_experiments.runs import find
+    from cifar_experiments.runs import current, find
+    from cifar_tui.run_words import known
 
-    for name, value in _known(find(run, runs_dir)):
+    there = find(run, runs_dir)
+    for name, value in known(there, current(there)):
         if value:
             click.echo(printable(f"{name:10}  {value}"))
 
@@ -72,51 +70,3 @@ def rm(*, names: tuple[str, ...], yes: bool, runs_dir: Path | None) -> None:
         if yes or click.confirm(f"remove {printable(run.path)} with all its checkpoints?"):
             remove(run)
             click.echo(f"removed {printable(run.id)}")
-
-
-def _progress(summary: Summary) -> str:
-    return f"{summary.steps:,}/{'?' if summary.total_steps is None else f'{summary.total_steps:,}'}"
-
-
-def _accuracy(summary: Summary) -> str:
-    parts = []
-    if summary.final_top1 is not None:
-        parts.append(f"test {100 * summary.final_top1:.2f} %")
-    if summary.best_top1 is not None:
-        parts.append(f"best val {100 * summary.best_top1:.2f} %")
-    return ", ".join(parts)
-
-
-def _known(run: Run) -> list[tuple[str, str]]:
-    """Names and values, in the order they are shown in."""
-    from cifar_experiments.runs import called, current
-
-    summary = current(run)
-    alive = summary.state in ("running", "paused")
-    spent = summary.training_seconds + summary.data_seconds
-    seconds = {"training": spent, "evaluation": summary.evaluation_seconds, "paused": summary.paused_seconds}
-    way_on = {
-        "running": f"cifar-tui attach {called(run)}",
-        "paused": f"cifar-tui resume {called(run)}",
-        "completed": "",
-    }
-    return [
-        ("run", run.id),
-        ("state", summary.state),
-        ("error", summary.error or ""),
-        ("process", f"{summary.pid} on {summary.host}" if alive else ""),
-        ("experiment", f"{summary.experiment} ({summary.model})"),
-        ("parent", summary.parent or ""),
-        ("started", _when(summary.started)),
-        ("finished", "" if alive or summary.finished is None else _when(summary.finished)),
-        ("steps", _progress(summary)),
-        ("epochs", f"{summary.epochs}/{summary.total_epochs}"),
-        ("accuracy", _accuracy(summary)),
-        ("time", ", ".join(f"{name} {value:.1f} s" for name, value in seconds.items() if value)),
-        ("folder", str(run.path)),
-        ("next", way_on.get(summary.state, f"cifar-tui --no-tui --resume {called(run)}")),
-    ]
-
-
-def _when(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

@@ -7,13 +7,20 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import Protocol
 
-from cifar_core.control import Control
 from cifar_tui.terminal import say
 
 INTERRUPTED = 130
-SAVING = (signal.SIGTERM, signal.SIGUSR1)
-OBEYED = (signal.SIGINT, *SAVING, signal.SIGHUP)
+SAVING = (signal.SIGTERM, signal.SIGUSR1, signal.SIGQUIT)
+OBEYED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+
+
+class Stoppable(Protocol):
+    """What can be asked to save and to end: a training's control, or all trainings of a process."""
+
+    def stop(self) -> None:
+        """Ask for it; returns at once."""
 
 
 class Signals:
@@ -24,9 +31,11 @@ class Signals:
     told of, and the training goes on.
     """
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Stoppable) -> None:
         self.tell: Callable[[str], None] = say
         """Takes a sentence for the user; called in the midst of anything."""
+        self.came: Callable[[int], None] = lambda _number: None
+        """Is told of each signal after it was obeyed; called in the midst of anything."""
         self.saving = False
         """Whether one of those that save has come."""
         self.code: int | None = None
@@ -34,8 +43,17 @@ class Signals:
         self._control = control
         self._interrupted = False
 
+    @property
+    def ending(self) -> bool:
+        """Whether the process is asked to end."""
+        return self.saving or self._interrupted
+
     def __call__(self, number: int, _frame: FrameType | None) -> None:
         """Obey one signal. Runs in the main thread between any two of its instructions."""
+        self._obey(number)
+        self.came(number)
+
+    def _obey(self, number: int) -> None:
         name = signal.Signals(number).name
         if number == signal.SIGHUP:
             self.tell("the terminal is gone; the training goes on")
@@ -55,14 +73,18 @@ class Signals:
 
 
 @contextlib.contextmanager
-def obeyed(control: Control) -> Iterator[Signals]:
+def obeyed(control: Stoppable, *, on_screen: bool = False) -> Iterator[Signals]:
     """Obey signals as ``Signals`` does, as long as the context lasts. Only in the main thread.
+
+    With ``on_screen`` also SIGQUIT, which would leave a terminal in disorder, and SIGHUP even where it was ignored:
+    a screen whose terminal is gone has nothing left to do.
 
     Not by the event loop's handlers: these would have to wait whenever the loop does.
     """
     signals = Signals(control)
     # What was ignored when the process was started stays so: by nohup, or by a script that started it behind itself.
-    obeying = [number for number in OBEYED if signal.getsignal(number) is not signal.SIG_IGN]
+    always = (signal.SIGQUIT, signal.SIGHUP) if on_screen else ()
+    obeying = {*always, *(number for number in OBEYED if signal.getsignal(number) is not signal.SIG_IGN)}
     before = {number: signal.signal(number, signals) for number in obeying}
     try:
         yield signals

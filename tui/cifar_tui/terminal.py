@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -26,11 +26,8 @@ def captured(log: Path) -> Iterator[tuple[Outlet, Outlet]]:
     Raises:
         RunFolderError: The log cannot be opened.
     """
-    try:
-        sink = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        raise RunFolderError(f"{printable(log)}: cannot be written: {error.strerror}") from None
     with contextlib.ExitStack() as undo:
+        sink = _opened(log)
         undo.callback(os.close, sink)
         outlets = []
         for stream, descriptor in ((sys.stdout, 1), (sys.stderr, 2)):
@@ -46,10 +43,49 @@ def captured(log: Path) -> Iterator[tuple[Outlet, Outlet]]:
         yield outlets[0], outlets[1]
 
 
+@contextlib.contextmanager
+def redirected(log: Path) -> Iterator[Callable[[str], None]]:
+    """Send what the process prints to another ``log`` for a while, inside ``captured``; yield what writes to it.
+
+    Raises:
+        RunFolderError: The log cannot be opened.
+    """
+    with contextlib.ExitStack() as undo:
+        sink = _opened(log)
+        undo.callback(os.close, sink)
+        for stream, descriptor in ((sys.__stdout__, 1), (sys.__stderr__, 2)):
+            before = os.dup(descriptor)
+            undo.callback(os.close, before)
+            undo.callback(os.dup2, before, descriptor)
+            if stream is not None:
+                _flushed(stream)
+                undo.callback(_flushed, stream)
+            os.dup2(sink, descriptor)
+
+        def write(text: str) -> None:
+            with contextlib.suppress(OSError):  # a log that cannot be written is no reason to end a training
+                os.write(sink, text.encode(errors="replace"))
+
+        yield write
+
+
+def _opened(log: Path) -> int:
+    try:
+        return os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise RunFolderError(f"{printable(log)}: cannot be written: {error.strerror}") from None
+
+
 def _flushed(stream: TextIO) -> None:
     """Flush to the log what Python still holds; when its disk is full, that is lost and nothing else is."""
     with contextlib.suppress(OSError):
         stream.flush()
+
+
+def is_interactive() -> bool:
+    """Whether there is a terminal that screens can be shown on, and a person to look at them."""
+    there = all(stream is not None and stream.isatty() for stream in (sys.__stdin__, sys.__stdout__))
+    return there and os.environ.get("TERM") not in (None, "", "dumb") and not os.environ.get("CI")
 
 
 def say(sentences: str) -> None:

@@ -37,7 +37,8 @@ def per_class(now: Evaluated, before: Evaluated | None, names: Sequence[str]) ->
     rows = []
     for label, (correct, total) in enumerate(zip(now.class_correct, now.class_total, strict=True)):
         accuracy = _share(correct, total)
-        earlier = _share(before.class_correct[label], before.class_total[label]) if before else None
+        known = before is not None and label < len(before.class_total)
+        earlier = _share(before.class_correct[label], before.class_total[label]) if before and known else None
         change = None if accuracy is None or earlier is None else accuracy - earlier
         rows.append(ClassAccuracy(_name(label, names), accuracy, change, correct, total))
     return sorted(rows, key=lambda row: -1.0 if row.accuracy is None else row.accuracy, reverse=True)

@@ -89,7 +89,7 @@ def draw(plot: Plot, width: int, height: int, *, ascii: bool = False) -> list[Ro
     if before:
         body = [[(label, "axis"), *row] for label, row in zip(left, body, strict=True)]
     if below:
-        name = _clean(plot.x_label, width, ascii)
+        name = clean(plot.x_label, width, ascii)
         axis = bottom_axis(x_scale, width - before, before, name, rows=below, plain=ascii)
         body += [[(text, "axis")] for text in axis]
     return head + body
@@ -171,7 +171,7 @@ def _head(plot: Plot, series: _Series, width: int, height: int, plain: bool) -> 
     Where that is too little, the title goes first, then the values; at last, lines are only counted.
     """
     most = max(1, height // 6)
-    title: list[Row] = [[(_clean(plot.title, width, plain), "title")]] if plot.title else []
+    title: list[Row] = [[(clean(plot.title, width, plain), "title")]] if plot.title else []
     with_values, names = (_entries(plot, series, width, plain, values=values) for values in (True, False))
     rows = _flow(title + with_values, width, most) or _flow(with_values, width, most)
     kept = len(names)
@@ -188,13 +188,13 @@ def _entries(plot: Plot, series: _Series, width: int, plain: bool, *, values: bo
     entries: list[Row] = []
     for line, samples in series:
         if line.name:
-            text = f" {_clean(line.name, longest, plain)}"
+            text = f" {clean(line.name, longest, plain)}"
             newest = next((each[3] for each in reversed(samples) if each), None)
             if values and newest is not None:
                 text += f" {figure(newest)}"
             entries.append([*specimen(line.style, plain), (text, "legend")])
     labelled = [mark for mark in plot.marks if mark.label]
-    marks = dict.fromkeys((_symbol(mark, plain), _clean(mark.label, longest, plain)) for mark in labelled)
+    marks = dict.fromkeys((_symbol(mark, plain), clean(mark.label, longest, plain)) for mark in labelled)
     return entries + [[(symbol, "mark"), (f" {label}", "legend")] for symbol, label in marks]
 
 
@@ -223,7 +223,7 @@ def _sentence(plot: Plot, width: int, height: int, plain: bool) -> list[Row]:
     rows = [[(line.center(width), "empty")] for line in ["" for _ in range(above)] + lines]
     rows += [[(" " * width, "empty")] for _ in range(height - len(rows))]
     if plot.title and above:
-        rows[:1] = _flow([[(_clean(plot.title, width, plain), "title")]], width, 1) or []
+        rows[:1] = _flow([[(clean(plot.title, width, plain), "title")]], width, 1) or []
     return rows
 
 
@@ -234,7 +234,7 @@ def _symbol(mark: Mark, plain: bool) -> str:
     return symbol if fits else "*"
 
 
-def _clean(text: str, longest: int, plain: bool) -> str:
+def clean(text: str, longest: int, plain: bool) -> str:
     """Return foreign text that steers no terminal and is at most ``longest`` cells wide."""
     # What has no width of its own changes that of its neighbours, and no two terminals agree how.
     composed = printable(unicodedata.normalize("NFC", text))

@@ -33,8 +33,8 @@ LOOKS: dict[Style, Look] = {
     "smooth": Look("solid", "", "*", "#56B4E9", "#0072B2", "ansi_cyan"),
     "validation": Look("dashed", "●", "o", "#E69F00", "#D55E00", "ansi_yellow"),
     "test": Look("dotted", "■", "x", "#009E73", "#009E73", "ansi_green"),
-    "other1": Look("solid", "○", "+", "#56B4E9", "#56B4E9", "ansi_cyan"),
-    "other2": Look("dashed", "▲", "*", "#E69F00", "#E69F00", "ansi_yellow"),
+    "other1": Look("solid", "○", "+", "#56B4E9", "#2F86BD", "ansi_cyan"),
+    "other2": Look("dashed", "▲", "*", "#E69F00", "#B37700", "ansi_yellow"),
     "other3": Look("dotted", "□", "o", "#009E73", "#009E73", "ansi_green"),
     "other4": Look("sparse", "◊", "+", "#CC79A7", "#CC79A7", "ansi_magenta"),
     "other5": Look("solid", "▼", "x", "#0072B2", "#0072B2", "ansi_bright_blue"),
@@ -42,7 +42,7 @@ LOOKS: dict[Style, Look] = {
     "other7": Look("dotted", "", "*", "#F0E442", "#8C8400", "ansi_bright_yellow"),
     "other8": Look("sparse", "", "x", "#FFFFFF", "#000000", "ansi_default"),
 }
-"""The Okabe-Ito colours, yellow darker on light backgrounds; and shapes of which no two are alike, in either mode."""
+"""The Okabe-Ito colours, pale ones darker on light backgrounds; and shapes, no two of them alike, in either mode."""
 
 _DASHES_OF_DOTS = {"solid": "1", "dashed": "110011", "dotted": "10", "sparse": "1000"}
 _DASHES_OF_LETTERS = {"solid": "1", "dashed": "110", "dotted": "10", "sparse": "100"}

@@ -1,0 +1,127 @@
+"""What a draft comes to, and what there is to choose from instead: all that the launch screen shows of files."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cifar_core.errors import ConfigError
+from cifar_experiments.presets import KINDS, Composed, Kind, Listed, listing
+from cifar_experiments.presets.composing import SECTIONS
+from cifar_experiments.presets.draft import Draft, DraftRow, rows
+from cifar_experiments.presets.files import folders
+
+if TYPE_CHECKING:
+    from cifar_core.config import Config
+
+OWN = "(its own)"
+"""What an experiment has in place of a listed preset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a list of presets."""
+
+    value: str | None
+    """What a draft has for it; None is what the experiment has by itself."""
+    name: str
+    description: str = ""
+    error: str | None = None
+    """The sentence that says why it cannot be used."""
+    changed: bool = False
+    """Whether the user has changed something about it that is not saved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """Entries of one kind, and which of them are in force."""
+
+    entries: tuple[Entry, ...]
+    chosen: int | None
+    own: int | None = None
+    """What the experiment has by itself."""
+    empty: str = ""
+    """The sentence in place of no entries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a draft comes to; ``composed`` is None where it comes to nothing, and ``faults`` says why."""
+
+    draft: Draft
+    choices: dict[Kind, Choices]
+    command: str
+    """The equal command line."""
+    composed: Composed | None = None
+    rows: tuple[DraftRow, ...] = ()
+    faults: str = ""
+    """One sentence a line."""
+
+    @property
+    def config(self) -> Config | None:
+        """The effective configuration."""
+        return None if self.composed is None else self.composed.config
+
+
+def effect(draft: Draft, changed: Collection[str | None] = ()) -> Effect:
+    """Look what there is and what a draft comes to; reads some files, and raises nothing for what is wrong in them.
+
+    Args:
+        draft: The choice.
+        changed: The experiments about which something was changed.
+    """
+    listings = {kind: listing(kind) for kind in KINDS}
+    own = _own_presets(draft)
+    choices: dict[Kind, Choices] = {"experiments": _experiments(draft, listings["experiments"], changed)}
+    for section, kind in SECTIONS.items():
+        choices[kind] = _presets(kind, listings[kind], getattr(draft, section), own.get(section))
+    command = shlex.join(draft.arguments())
+    try:
+        return Effect(draft, choices, command, draft.composed(), tuple(rows(draft)))
+    except ConfigError as error:
+        return Effect(draft, choices, command, faults=str(error))
+
+
+def _own_presets(draft: Draft) -> dict[str, str]:
+    """Return by section what the experiment has by itself, as a path."""
+    try:
+        composed = Draft(draft.experiment).composed()
+    except ConfigError:
+        return {}
+    return {section: str(preset.path) for section, preset in composed.presets.items()}
+
+
+def _experiments(draft: Draft, listed: list[Listed], changed: Collection[str | None]) -> Choices:
+    entries = [Entry(each.name, each.name, _described(each), each.error, each.name in changed) for each in listed]
+    given = draft.experiment
+    if given is not None and all(each.value != given for each in entries):
+        entries.insert(0, Entry(given, given, "as named when this was started", changed=given in changed))
+    chosen = next((index for index, each in enumerate(entries) if each.value == given), None)
+    return Choices(tuple(entries), chosen, empty=_nothing("experiments"))
+
+
+def _presets(kind: Kind, listed: list[Listed], given: str | None, own: str | None) -> Choices:
+    entries = [
+        Entry(None if str(each.path) == own else each.name, each.name, _described(each), each.error) for each in listed
+    ]
+    if all(each.value is not None for each in entries):
+        entries.insert(0, Entry(None, OWN, "what the experiment says itself"))
+    if given is not None and all(given not in (each.value, each.name) for each in entries):
+        entries.insert(0, Entry(given, given, "as named when this was started"))
+    own_index = next(index for index, each in enumerate(entries) if each.value is None)
+    chosen = next(
+        (index for index, each in enumerate(entries) if given is not None and given in (each.value, each.name)),
+        own_index,
+    )
+    return Choices(tuple(entries), chosen, own_index, _nothing(kind))
+
+
+def _described(listed: Listed) -> str:
+    origin = "" if listed.origin == "built-in" else f" ({listed.origin})"
+    return f"{listed.description or 'no description'}{origin}"
+
+
+def _nothing(kind: Kind) -> str:
+    return f"no presets in {', '.join(str(folder) for _, folder in folders(kind))}"
