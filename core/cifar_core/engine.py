@@ -7,12 +7,14 @@ import threading
 import traceback
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cifar_core.config import Config
 from cifar_core.control import Control
 from cifar_core.events import AnyEvent, CheckpointStarted, RunFinished
 from cifar_core.handover import Handover
+
+if TYPE_CHECKING:
+    from cifar_core.config import Config  # takes a tenth of a second to import, and whoever calls has done so
 
 SAMPLE_SECONDS = 1.0
 

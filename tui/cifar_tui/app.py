@@ -25,9 +25,7 @@ from cifar_tui.following import Following
 from cifar_tui.screens.dialogs import Option
 from cifar_tui.screens.help import Help
 from cifar_tui.screens.launch import LaunchScreen
-from cifar_tui.screens.monitor import MonitorScreen
 from cifar_tui.screens.room import Room
-from cifar_tui.screens.runs import RunsScreen
 from cifar_tui.settings import THEMES, Layout, Settings, ThemeName
 from cifar_tui.themes import THEMES as COLOURS
 from cifar_tui.training import Trainings
@@ -120,13 +118,28 @@ class CifarApp(App[None]):
             self.add_class("-ascii")
         if self._first is not None:
             self.show_run(self._first)
-        self.call_after_refresh(self.background.start)
-        for fault in (*self.settings.faults, *self._unknown_bindings()):
-            self.notify(printable(fault), severity="error", markup=False, timeout=10)
+        self.call_after_refresh(self._prepare)
         self.set_interval(_LOOK_SECONDS, self._look)
+
+    def _prepare(self) -> None:
+        """Begin what takes its time, now that there is something to look at; and import what comes next."""
+        import cifar_tui.screens.monitor
+        import cifar_tui.screens.runs  # noqa: F401
+
+        self.background.start()
+        known = binding_ids(DOMNode)
+        unknown = (f"keys: there is no {name}" for name in self.settings.keys if name not in known)
+        for fault in (*self.settings.faults, *unknown):
+            self.notify(printable(fault), severity="error", markup=False, timeout=10)
+        # Data loaders that spawn their workers need it, and could not start it while descriptors are redirected.
+        from multiprocessing import resource_tracker
+
+        resource_tracker.ensure_running()
 
     def show_run(self, watched: Watched) -> None:
         """Show a run."""
+        from cifar_tui.screens.monitor import MonitorScreen
+
         self.push_screen(MonitorScreen(watched))
 
     def open_run(self, run: Run) -> None:
@@ -135,6 +148,8 @@ class CifarApp(App[None]):
 
     def open_runs(self) -> None:
         """Show the list of runs."""
+        from cifar_tui.screens.runs import RunsScreen
+
         self.push_screen(RunsScreen())
 
     def use_theme(self, name: ThemeName) -> None:
@@ -201,10 +216,6 @@ class CifarApp(App[None]):
         elif self._losses != terminal.outlet.losses and not terminal.behind:
             self._losses = terminal.outlet.losses
             self.refresh(layout=True)
-
-    def _unknown_bindings(self) -> list[str]:
-        known = binding_ids(DOMNode)
-        return [f"keys: there is no {name}" for name in self.settings.keys if name not in known]
 
     def _handle_exception(self, error: Exception) -> None:
         # Textual's only word of it; its own printed traceback goes where descriptor 2 leads.

@@ -74,7 +74,7 @@ def effect(draft: Draft, changed: Collection[str | None] = ()) -> Effect:
     """
     listings = {kind: listing(kind) for kind in KINDS}
     own = _own_presets(draft)
-    choices: dict[Kind, Choices] = {"experiments": _experiments(draft, listings["experiments"], changed)}
+    choices: dict[Kind, Choices] = {"experiments": experiments(draft, listings["experiments"], changed)}
     for section, kind in SECTIONS.items():
         choices[kind] = _presets(kind, listings[kind], getattr(draft, section), own.get(section))
     command = shlex.join(draft.arguments())
@@ -93,7 +93,8 @@ def _own_presets(draft: Draft) -> dict[str, str]:
     return {section: str(preset.path) for section, preset in composed.presets.items()}
 
 
-def _experiments(draft: Draft, listed: list[Listed], changed: Collection[str | None]) -> Choices:
+def experiments(draft: Draft, listed: list[Listed], changed: Collection[str | None] = ()) -> Choices:
+    """Return the experiments there are, of which ``listed`` are listed presets; cheap enough for the first frame."""
     entries = [Entry(each.name, each.name, _described(each), each.error, each.name in changed) for each in listed]
     given = draft.experiment
     if given is not None and all(each.value != given for each in entries):

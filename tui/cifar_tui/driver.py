@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from textual.drivers.linux_driver import LinuxDriver
 
+from cifar_tui.compact import compact
 from cifar_tui.outlet import Outlet
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Driver(LinuxDriver):
 
     def write(self, data: str) -> None:
         """Have ``data`` written, without waiting for it."""
-        self.outlet.write(data)
+        self.outlet.write(compact(data))
 
     @property
     def behind(self) -> bool:

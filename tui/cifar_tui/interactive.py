@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing.resource_tracker
 import os
 import signal
 import time
@@ -53,8 +52,6 @@ def run(
         watch: A run to show at once.
         driver_class: A ``Terminal``.
     """
-    # Before descriptors 1 and 2 lead elsewhere: started later, by a data loader, it would be given bad ones.
-    multiprocessing.resource_tracker.ensure_running()
     before = {number: signal.getsignal(number) for number in (signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH)}
     log = _log_path()
     with captured(log) as (out, err):

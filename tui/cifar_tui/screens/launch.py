@@ -17,8 +17,9 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from cifar_core.errors import CifarError, printable
+from cifar_experiments.presets import listing
 from cifar_experiments.presets.draft import Draft, fault
-from cifar_tui.choices import Effect, effect
+from cifar_tui.choices import Effect, effect, experiments
 from cifar_tui.screens import starting
 from cifar_tui.screens.room import Room
 from cifar_tui.widgets.configuration import Configuration
@@ -108,6 +109,7 @@ class LaunchScreen(Room):
 
     def on_mount(self) -> None:
         """Begin with the list of experiments, and look at what is prepared."""
+        self.query_one(Picker).show(experiments(self._draft, listing("experiments")))
         self._enter_pane(self._panes[0])
         self._look()
         self.set_interval(_LOOK_SECONDS, self._look)

@@ -56,7 +56,7 @@ class Room(Screen[None]):
         self.set_class(rows < 30, "-short")
         self.set_class(columns < 60 or rows < 20, "-tiny")
         if too_small:
-            words = f"cifar-tui needs {SMALLEST[0]} x {SMALLEST[1]}, this is {columns} x {rows}. Enlarge it, or q quits."
+            words = f"cifar-tui needs {SMALLEST[0]} x {SMALLEST[1]}, this is {columns} x {rows}; q quits."
             self.query_one("#too-small", Static).update(words)
 
     def action_leave(self) -> None:
