@@ -54,7 +54,7 @@ class CifarApp(App[None]):
     """
 
     TITLE = "cifar-tui"
-    CSS_PATH = "app.tcss"
+    CSS_PATH = Path(__file__).with_name("app.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q,ctrl+c", "quit", "quit", id="quit", key_display="q"),
         Binding("ctrl+z", "suspend_process", "suspend", id="suspend", show=False),
