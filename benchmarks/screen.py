@@ -149,7 +149,8 @@ async def in_process() -> None:
         f"(at most {max(repaints) * 1000:.2f}), with 100,000 steps and more"
     )
     print(
-        f"{'all panes, redrawn':24}  {statistics.median(redraws) * 1000:.1f} ms of CPU time, everything on the screen included"
+        f"{'all panes, redrawn':24}  {statistics.median(redraws) * 1000:.1f} ms of CPU time, "
+        "everything on the screen included"
     )
     sizes = ", ".join(f"{size:.0f}" for size in memory)
     print(f"{'memory':24}  {sizes} MiB after 100,000, 300,000, 1,000,000 steps")
