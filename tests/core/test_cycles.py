@@ -9,6 +9,7 @@ from statistics import mean
 
 import psutil
 import pytest
+from PIL import Image
 
 from cifar_core.config import Config
 from cifar_core.control import Control
@@ -21,38 +22,47 @@ WARM_UP = CYCLES // 4
 # 4 MB, would in the short form raise the second half above the first by 90 MB.
 SLACK_BYTES = 64 << 20
 
-CONFIG = Config.model_validate(
-    {
-        "model": {"name": "conv3-notes"},
-        "data": {"kind": "synthetic", "limit": 40},
-        "optimizer": {"name": "sgd", "lr": 0.01},
-        "training": {"epochs": 2, "batch_size": 8, "threads": 1, "device": "cpu", "checkpoint_every": 1},
-    }
-)
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    """A training of few images, that little time is spent on but beginnings and ends."""
+    monkeypatch.setenv("CIFAR_TUI_DATA", str(tmp_path / "data"))
+    for number in range(40):
+        image = tmp_path / "images" / ("train" if number < 32 else "test") / f"class{number % 2}" / f"{number}.png"
+        image.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (32, 32), (6 * number, 100, 200)).save(image)
+    return Config.model_validate(
+        {
+            "model": {"name": "conv3-notes"},
+            "data": {"kind": "folder", "root": str(tmp_path / "images")},
+            "optimizer": {"name": "sgd", "lr": 0.01},
+            "training": {"epochs": 2, "batch_size": 8, "threads": 1, "device": "cpu", "checkpoint_every": 1},
+        }
+    )
 
 
-async def completed(folder):
-    async for _ in train(CONFIG, None, folder):
+async def completed(config, folder):
+    async for _ in train(config, None, folder):
         pass
 
 
-async def stopped(folder):
+async def stopped(config, folder):
     control = Control()
-    async for event in train(CONFIG, control, folder):
+    async for event in train(config, control, folder):
         if isinstance(event, StepCompleted):
             control.stop()
 
 
-async def left(folder):
-    async with contextlib.aclosing(train(CONFIG, None, folder)) as events:
+async def left(config, folder):
+    async with contextlib.aclosing(train(config, None, folder)) as events:
         async for event in events:
             if isinstance(event, CheckpointSaved):
                 break
 
 
-async def cancelled(folder):
+async def cancelled(config, folder):
     async def work():
-        async for _ in train(CONFIG, None, folder):
+        async for _ in train(config, None, folder):
             await asyncio.sleep(0)
 
     task = asyncio.create_task(work())
@@ -62,14 +72,14 @@ async def cancelled(folder):
         await task
 
 
-async def resumed_after_a_pause(folder):
+async def resumed_after_a_pause(config, folder):
     control = Control()
     control.pause()
     control.checkpoint()
-    async for event in train(CONFIG, control, folder):
+    async for event in train(config, control, folder):
         if isinstance(event, CheckpointSaved):
             control.stop()
-    await anext(aiter(events := train(CONFIG, None, folder, folder)))
+    await anext(aiter(events := train(config, None, folder, folder)))
     await events.aclose()
 
 
@@ -77,11 +87,11 @@ ENDINGS = (completed, stopped, left, cancelled, resumed_after_a_pause)
 
 
 @pytest.mark.slow
-async def test_threads_descriptors_and_memory_stay_what_they_were(tmp_path):
+async def test_threads_descriptors_and_memory_stay_what_they_were(config, tmp_path):
     process = psutil.Process()
     threads, descriptors, memory = [], [], []
     for cycle in range(CYCLES):
-        await ENDINGS[cycle % len(ENDINGS)](tmp_path / str(cycle % len(ENDINGS)))
+        await ENDINGS[cycle % len(ENDINGS)](config, tmp_path / str(cycle % len(ENDINGS)))
         if cycle >= WARM_UP:
             threads.append(threading.active_count())
             descriptors.append(process.num_fds())

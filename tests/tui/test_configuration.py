@@ -107,8 +107,8 @@ async def test_the_configuration_is_filtered(tmp_path):
         rows.focus()
         await press(pilot, "slash", *"optimizer", "down")
         assert [row.key for row in app.screen.query_one(Configuration)._visible][:2] == [
-            "optimizer.name",
             "optimizer.lr",
+            "optimizer.name",
         ]
         await press(pilot, "slash", *"zzz")
         assert "no key matches" in text(app)

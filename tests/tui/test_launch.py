@@ -357,7 +357,6 @@ async def test_a_storm_of_sizes_is_survived(tmp_path):
         await pilot.press("e")
         for size in [(20, 5), (120, 40), (40, 12), (1, 1), (300, 80), (80, 24)]:
             await pilot.resize_terminal(*size)
-            await pilot.pause()
         await pilot.press("escape")
         await settled(pilot)
         assert "Experiments" in text(app)

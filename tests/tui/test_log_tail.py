@@ -141,6 +141,15 @@ def shown(pane):
     return ["".join(segment.text for segment in pane.render_line(y)).rstrip() for y in range(pane.size.height)]
 
 
+def test_what_goes_on_in_another_row_stands_further_right():
+    rows = log_rows(("12:00:00 epoch 1/6  step 157  loss 2.3", "12:00:01 checkpoint"), 30, plain=False)
+    assert ["".join(text for text, _ in row) for row in rows] == [
+        "12:00:00 epoch 1/6  step 157",
+        "  loss 2.3",
+        "12:00:01 checkpoint",
+    ]
+
+
 async def test_the_pane_stays_at_the_end_until_somebody_scrolls_up(path):
     path.write_bytes(b"".join(b"%d\n" % number for number in range(20)))
     app = Stage(path)

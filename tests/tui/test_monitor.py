@@ -1,6 +1,7 @@
 """The monitor: what it shows of a run's events, what its keys do, and what it survives."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 from apps import Scripted, make_app
@@ -18,6 +19,7 @@ from cifar_core.events import (
     Warned,
 )
 from cifar_experiments.live.protocol import Checkpoint, Set, Stop, TogglePause
+from cifar_tui.screens import monitor
 from cifar_tui.screens.controlled import learning_rate_fault
 from cifar_tui.screens.dialogs import Choice, TextEntry
 from cifar_tui.screens.monitor import PANES, MonitorScreen
@@ -48,9 +50,16 @@ def finished(**changes):
     return RunFinished(**{**figures, **seconds, **changes})
 
 
+@pytest.fixture(autouse=True)
+def _often(monkeypatch):
+    """Nothing here is trained that drawing could hold up."""
+    monkeypatch.setattr(monitor, "REDRAW_SECONDS", 0.05)
+
+
 @pytest.fixture
-def run(tmp_path):
-    path = tmp_path / "20260101-000000-mine"
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = Path("20260101-000000-mine")  # a long one would be folded in the middle of what tests look for
     path.mkdir()
     (path / "log.txt").write_text("the first line\n")
     started = run_started(total_steps=4000, steps_per_epoch=2000)
@@ -117,18 +126,20 @@ async def test_on_a_tiny_terminal_one_pane_is_shown_at_a_time(run):
         await until(pilot, lambda: visible(pilot.app) == ["machine"])
 
 
-@pytest.mark.parametrize("size", [(20, 5), (10, 3), (39, 12), (40, 11), (1, 1)])
-async def test_below_that_there_is_a_sentence_and_every_key_does_no_harm(run, size):
-    async with opened(run).run_test(notifications=True, size=size) as pilot:
-        await pilot.pause()
+async def test_below_that_there_is_a_sentence_and_every_key_does_no_harm(run):
+    async with opened(run).run_test(notifications=True, size=(20, 5)) as pilot:
+        await seen(pilot, "cifar-tui needs 40 x")
         await pilot.press(*"12345fylsw+-0", "tab", "left", "right", "up")
+        for size in [(10, 3), (39, 12), (1, 1), (40, 11)]:
+            await pilot.resize_terminal(*size)
+            await pilot.press("f", "tab")
         await pilot.resize_terminal(*WIDE)
         await seen(pilot, "mine", "running")
 
 
 async def test_a_storm_of_resizes_is_survived(run):
     async with opened(run).run_test(notifications=True, size=WIDE) as pilot:
-        for size in [(20, 5), (200, 60), (40, 12), (80, 50), (1, 1), (41, 13), (300, 10), (60, 20)] * 2:
+        for size in [(20, 5), (200, 60), (40, 12), (80, 50), (1, 1), (41, 13), (300, 10), (60, 20)]:
             await pilot.resize_terminal(*size)
             run.apply(*steps(2001, 2001))
         await pilot.resize_terminal(*WIDE)
@@ -171,7 +182,7 @@ async def test_nothing_is_drawn_while_the_terminal_is_behind(run, monkeypatch):
 async def test_a_pause_moves_nothing_on_the_screen_though_the_machine_is_sampled(run):
     async with opened(run).run_test(notifications=True, size=WIDE) as pilot:
         run.apply(Paused(time=131.0, epoch=1, step=2000))
-        await seen(pilot, "paused", "the first line")
+        await seen(pilot, "paused", "the first line", "esc back")
         before = text(pilot.app)
         run.apply(sampled(40, [GpuSample(index=0, name="H200")]))
         pilot.app.screen._redraw()
@@ -238,7 +249,7 @@ async def test_a_folder_that_is_deleted_is_told_and_the_screen_lives(run):
         run.ended, run.error = True, "the folder is no longer there"
         await seen(pilot, "the folder is no longer there", "is not there")
         await pilot.press("space", "l")
-        await seen(pilot, "has ended", "log")
+        await seen(pilot, "log")
 
 
 async def test_space_pauses_and_the_engine_says_when_it_did(run):
@@ -356,13 +367,25 @@ async def test_a_run_can_be_stopped_before_its_first_event(tmp_path):
 
 
 @pytest.mark.parametrize("key", ["space", "c", "e", "x", "d"])
-async def test_keys_after_the_end_say_so(run, key):
+async def test_keys_that_steer_a_training_are_offered_until_its_end(run, key):
     run.apply(finished())
     run.ended = True
     async with opened(run).run_test(notifications=True, size=WIDE) as pilot:
+        await seen(pilot, "completed", "esc back")
+        assert key not in pilot.app.screen.active_bindings
         await pilot.press(key)
-        await seen(pilot, f"{run.run.id} has ended")
+        assert isinstance(pilot.app.screen, MonitorScreen)
         assert run.asked == []
+
+
+async def test_escape_shows_all_panes_before_it_leaves(run):
+    async with opened(run).run_test(notifications=True, size=WIDE) as pilot:
+        await pilot.press("f")
+        await until(pilot, lambda: not pilot.app.screen.query_one("#accuracy").display)
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen.query_one("#accuracy").display)
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, MonitorScreen))
 
 
 async def test_the_curves_can_be_looked_at_in_every_way(run):

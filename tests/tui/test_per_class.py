@@ -51,6 +51,7 @@ def test_without_a_change_there_is_no_column_for_it():
 
 def test_before_the_first_evaluation_there_is_a_sentence():
     assert "No evaluation yet" in texts(class_rows([], 80, plain=False))[0]
+    assert " ".join(texts(class_rows([], 20, plain=False))).endswith("the end of an epoch.")
 
 
 def test_names_steer_no_terminal():

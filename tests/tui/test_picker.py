@@ -114,9 +114,11 @@ async def test_typing_filters_and_chooses_nothing_until_the_filter_is_left(tmp_p
         await press(pilot, "enter")
         assert draft(app) == Draft("notes-lenet-10ep")
         assert rows.has_focus
-        await press(pilot, "slash", "escape")
+        await press(pilot, "escape")
         assert "notes-conv3-bn" in text(app)
         assert draft(app) == Draft("notes-lenet-10ep")
+        await press(pilot, "slash", *"zzz", "escape")
+        assert "notes-conv3-bn" in text(app)
 
 
 async def test_a_filter_that_leaves_nothing_says_so(tmp_path):

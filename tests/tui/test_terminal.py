@@ -1,5 +1,6 @@
 """What the process prints goes to the log; what is said goes to the user, as long as there is one."""
 
+import io
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import psutil
 import pytest
 
 from cifar_experiments.runs import RunFolderError
-from cifar_tui.terminal import captured
+from cifar_tui.terminal import captured, is_interactive
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def log(tmp_path):
 PRINTING = """
 import os, subprocess, sys
 from pathlib import Path
-from cifar_tui.terminal import captured
+from cifar_tui.terminal import captured, is_interactive
 
 with captured(Path(sys.argv[1])) as (out, err):
     print("from Python")
@@ -95,3 +96,39 @@ def test_it_is_left_only_when_a_slow_reader_has_everything_whatever_it_is_left_b
 def test_a_log_that_cannot_be_opened_is_one_sentence(tmp_path):
     with pytest.raises(RunFolderError, match=r"log\.txt: cannot be written"), captured(tmp_path / "none" / "log.txt"):
         pass
+
+
+@pytest.fixture
+def streams(monkeypatch):
+    """Have the process's own streams be terminals or not; None for one that is closed."""
+
+    def have(**terminals):
+        for name, is_terminal in terminals.items():
+            stream = None if is_terminal is None else io.StringIO()
+            if stream is not None:
+                stream.isatty = lambda is_terminal=is_terminal: is_terminal
+            monkeypatch.setattr(sys, f"__{name}__", stream)
+
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("CI", raising=False)
+    have(stdin=True, stdout=True)
+    return have
+
+
+@pytest.mark.usefixtures("streams")
+def test_a_terminal_to_read_from_and_to_write_to_is_for_screens():
+    assert is_interactive()
+
+
+@pytest.mark.parametrize("name", ["stdin", "stdout"])
+@pytest.mark.parametrize("is_terminal", [False, None])
+def test_a_pipe_or_a_closed_stream_is_not(name, is_terminal, streams):
+    streams(**{name: is_terminal})
+    assert not is_interactive()
+
+
+@pytest.mark.usefixtures("streams")
+@pytest.mark.parametrize(("name", "value"), [("TERM", None), ("TERM", ""), ("TERM", "dumb"), ("CI", "true")])
+def test_a_terminal_that_can_nothing_or_has_no_person_before_it_is_not(name, value, monkeypatch):
+    monkeypatch.setenv(name, value) if value is not None else monkeypatch.delenv(name)
+    assert not is_interactive()

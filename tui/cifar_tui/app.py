@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -13,6 +14,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
 from textual.driver import Driver
+from textual.filter import LineFilter, Monochrome, NoColor
 from textual.screen import Screen
 
 from cifar_core.errors import printable
@@ -37,6 +39,12 @@ before the process ends; the same after they were asked to stop; or they go on i
 
 _LOOK_SECONDS = 1.0
 """How often the terminal is looked at: whether it is still there, and whether it lacks something."""
+
+_NO_COLOR = NoColor()
+_KEYS_IN_ASCII = {"⏎": "enter", "↑": "up", "↓": "down", "←": "left", "→": "right"}
+
+_OF_TEXTUAL = ("screen.copy_text", "app.focus_next", "app.focus_previous")
+"""Actions that every screen has and none needs."""
 
 
 class CifarApp(App[None]):
@@ -87,14 +95,17 @@ class CifarApp(App[None]):
         self.animation_level = "none"
         for theme in COLOURS.values():
             self.register_theme(theme)
-        self.theme = COLOURS[settings.theme or layout.theme].name
+        # Without colours, only the terminal's own are dark on light, or light on dark, as they are to be.
+        self.theme = COLOURS["ansi" if self.no_color else settings.theme or layout.theme].name
         self.set_keymap(dict(settings.keys))
 
     @property
     def ascii(self) -> bool:
         """Whether to do without characters beyond ASCII."""
         encoding = (sys.__stdout__.encoding if sys.__stdout__ is not None else "ascii") or "ascii"
-        return self.settings.ascii or not encoding.lower().startswith("utf")
+        # The font of a Linux console has no braille.
+        console = os.environ.get("TERM") == "linux"
+        return self.settings.ascii or console or not encoding.lower().startswith("utf")
 
     @property
     def behind(self) -> bool:
@@ -105,6 +116,16 @@ class CifarApp(App[None]):
     def _terminal(self) -> Terminal | None:
         driver: object = self._driver
         return driver if isinstance(driver, Terminal) else None
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Return what lines go through; Textual's own choice for ``NO_COLOR`` makes a terminal's own colours black."""
+        plain = self.native_ansi_color
+        return [_NO_COLOR if plain and isinstance(each, Monochrome) else each for each in super().get_line_filters()]
+
+    def get_key_display(self, binding: Binding) -> str:
+        """Return a key as it is shown, in ASCII where there is no more."""
+        shown = super().get_key_display(binding)
+        return _KEYS_IN_ASCII.get(shown, shown) if self.ascii else shown
 
     def get_default_screen(self) -> Screen[None]:
         """Return the launch screen, which lies below all others."""
@@ -159,8 +180,12 @@ class CifarApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the command palette offers: the keys of the screen by what they do, and the colours."""
+        offered = set()
         for binding_node, binding, enabled, _ in screen.active_bindings.values():
-            if enabled and binding.description and binding.action != "command_palette":
+            # Those of Textual have no id; nobody looks here for a key that moves a cursor.
+            wanted = binding.id and not binding.id.startswith(("list.", "command_palette"))
+            if enabled and wanted and (binding.id, binding.action) not in offered:
+                offered.add((binding.id, binding.action))
                 words = binding.description.capitalize()
                 yield SystemCommand(
                     words,
@@ -172,11 +197,13 @@ class CifarApp(App[None]):
             yield SystemCommand(f"Colours: {name}", words, partial(self.use_theme, name))
 
     def action_help(self) -> None:
-        """List the keys of this screen."""
+        """List the keys of this screen, first those that the footer has."""
         rows: dict[str, list[str]] = {}
-        for _, binding, _, _ in self.screen.active_bindings.values():
-            if binding.description:
-                rows.setdefault(binding.description, []).append(self.get_key_display(binding))
+        bindings = [each.binding for each in self.screen.active_bindings.values() if each.enabled]
+        for binding in sorted(bindings, key=lambda each: not each.show):
+            if binding.description and binding.action not in _OF_TEXTUAL:
+                keys = rows.setdefault(binding.description.lower(), [])
+                keys += [key for key in [self.get_key_display(binding)] if key not in keys]
         self.push_screen(Help("Keys", [(" ".join(keys), words) for words, keys in rows.items()]))
 
     @work(exclusive=True, group="quit")

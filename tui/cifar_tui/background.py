@@ -23,6 +23,10 @@ _PATIENCE_SECONDS = 0.4
 """How long a choice must stand before anything is measured for it: whoever walks through a list is not held up."""
 
 
+_NO_MATTER = {"epochs": 1, "max_steps": None, "seed": 0, "evaluate_every": None, "patience": None}
+"""What the cost of a step does not depend on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Readiness:
     """How far the preparation for one choice has come; what is not known yet is None."""
@@ -106,7 +110,7 @@ class Background:
                 self._prepare(config, control, download)
             except CifarError as error:
                 self._tell(error=printable(error), preparing=None)
-            except Exception as error:  # noqa: BLE001, told where the estimate would be; the training may do better
+            except BaseException as error:  # noqa: BLE001, told where the estimate would be; the training may do better
                 self._tell(error=f"{type(error).__name__}: {printable(error)}", preparing=None)
 
     def _next(self, done: int) -> tuple[int, tuple[Config, bool]]:
@@ -144,7 +148,7 @@ class Background:
             return
         train, val = split_sizes(config.data, sizes[0])
         self._tell(images=(train, val or sizes[1]), steps=total_steps(config, train))
-        key = repr((config.model, config.augment, config.optimizer, config.training))
+        key = repr((config.model, config.augment, config.optimizer, config.training.model_copy(update=_NO_MATTER)))
         if key not in self._probes:
             measured = probe(config, control)
             if measured is None:

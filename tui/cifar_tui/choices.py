@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 OWN = "(its own)"
 """What an experiment has in place of a listed preset."""
 
+_FIRST = ("training.epochs", "training.batch_size", "training.seed", "optimizer.lr")
+"""What is changed most often."""
+_SECTIONS = ("optimizer", "schedule", "training", "model", "augment", "data")
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -79,9 +83,17 @@ def effect(draft: Draft, changed: Collection[str | None] = ()) -> Effect:
         choices[kind] = _presets(kind, listings[kind], getattr(draft, section), own.get(section))
     command = shlex.join(draft.arguments())
     try:
-        return Effect(draft, choices, command, draft.composed(), tuple(rows(draft)))
+        return Effect(draft, choices, command, draft.composed(), tuple(sorted(rows(draft), key=_interest)))
     except ConfigError as error:
         return Effect(draft, choices, command, faults=str(error))
+
+
+def _interest(row: DraftRow) -> int:
+    """Return the place of a row among those that are of most interest, else that of its section."""
+    if row.key in _FIRST:
+        return _FIRST.index(row.key)
+    section = row.key.partition(".")[0]
+    return len(_FIRST) + (_SECTIONS.index(section) if section in _SECTIONS else len(_SECTIONS))
 
 
 def _own_presets(draft: Draft) -> dict[str, str]:

@@ -28,7 +28,7 @@ class NotDetachedError(CifarError):
 
 
 def spawn(runs: Sequence[Run], unwanted: Callable[[], bool] = lambda: False) -> None:
-    """Have another process go on with runs, or begin them, one after another; return once it has the first one.
+    """Have another process go on with runs, or begin them, one after another; return once it works on one of them.
 
     When ``unwanted`` comes to say so meanwhile, that process is ended too.
 
@@ -47,8 +47,8 @@ def spawn(runs: Sequence[Run], unwanted: Callable[[], bool] = lambda: False) -> 
         )
         latest = time.monotonic() + _LONGEST_WAIT
         while process.poll() is None and not unwanted() and time.monotonic() < latest:
-            working = holder(runs[0])
-            if working is not None and working.pid == process.pid:
+            # Not only the first: one that turns out to be complete is held for a moment that may be missed.
+            if any(working.pid == process.pid for run in runs if (working := holder(run)) is not None):
                 # It is to outlive this one, which must not complain that it did not wait for it.
                 process.returncode = 0
                 return
@@ -63,16 +63,17 @@ def spawn(runs: Sequence[Run], unwanted: Callable[[], bool] = lambda: False) -> 
         raise NotDetachedError("\n".join(printable(line) for line in words), process.returncode)
 
 
-def start(run: Run, control: Control) -> int:
-    """Have another process train ``run``, unless the end is asked for meanwhile; print its id.
+def start(runs: Sequence[Run], control: Control) -> int:
+    """Have another process train ``runs``, one after another, unless the end is asked for meanwhile; print their ids.
 
     Returns the exit code: 0, or that of the process where it ended before, with its words printed.
     """
     try:
-        spawn([run], lambda: control.ending is not None)
+        spawn(runs, lambda: control.ending is not None)
     except NotDetachedError as error:
         for line in str(error).splitlines():
             click.echo(f"cifar-tui: {line}", err=True)
         return error.exit_code
-    click.echo(printable(run.id))
+    for run in runs:
+        click.echo(printable(run.id))
     return 0

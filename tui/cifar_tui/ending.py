@@ -15,11 +15,16 @@ def ending(history: History, run: Run) -> tuple[str, ...]:
     said = [in_one_line(finished)] if finished is not None else []
     best = saved.get("best")
     if best is not None:
-        said.append(f"best checkpoint: {best.path}")
+        said.append(f"best checkpoint: {_within(best.path, run)}")
     elif (last := saved.get("last")) is not None:
-        said.append(f"last checkpoint: {last.path}")
+        said.append(f"last checkpoint: {_within(last.path, run)}")
     if finished is not None and finished.reason == "completed":
         said.append(f"repeat it: {shlex.join(['cifar-tui', '--no-tui', str(run.toml)])}")
     elif saved:
         said.append(f"go on with it: cifar-tui --no-tui --resume {called(run)}")
     return tuple(said)
+
+
+def _within(path: str, run: Run) -> str:
+    """Return the path of a file as it is in the run's folder, of which the screen has named enough."""
+    return path.removeprefix(f"{run.path}/")

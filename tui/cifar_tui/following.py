@@ -66,6 +66,8 @@ class Following:
             self.error = f"{printable(self.run.events)}: is no event: {printable(error)}"
         except CifarError as error:
             self.error = printable(error)
+        except Exception as error:  # noqa: BLE001, the thread's last frame: told on the screen
+            self.error = f"{printable(self.run.events)}: cannot be shown: {type(error).__name__}: {printable(error)}"
         finally:
             self.ended = True
 

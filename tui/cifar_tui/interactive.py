@@ -6,7 +6,7 @@ import os
 import signal
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn, cast
 
@@ -26,7 +26,7 @@ from cifar_tui.outlet import Outlet
 from cifar_tui.settings import layout_path, read_layout, read_settings, settings_path, write_layout
 from cifar_tui.signals import INTERRUPTED, SAVING, Signals, obeyed
 from cifar_tui.terminal import captured
-from cifar_tui.training import Trainings
+from cifar_tui.training import Training, Trainings
 
 PREEMPTED = 75
 FAILED = 4
@@ -59,6 +59,8 @@ def run(
         background = Background()
         trainings = Trainings(background.held)
         with obeyed(trainings, on_screen=True) as signals:
+            came: list[int] = []
+            signals.came = came.append
             added = [trainings.add(start) for start in starts]
             first = added[0] if added else None if watch is None else Following(watch)
             layout = read_layout(layout_path())
@@ -72,32 +74,39 @@ def run(
                 first=first,
                 driver_class=driver_class,
             )
-            ended = _left_by_signal(app, signals)
-            app.run()
+            _leave_at_signals(app, signals, came)
+            _show(app, came)
             for number, handler in before.items():  # Textual's own would draw on the terminal again
                 signal.signal(number, handler)
             write_layout(layout_path(), layout)
-            code = _finish(app, signals, ended(), out, err, log)
+            code = _finish(app, signals, came, out, err, log)
             _settle(out, err)
             # At once: a thread may be in the midst of importing torch, which nobody waits for any longer.
             os._exit(code)
 
 
-def _left_by_signal(app: CifarApp, signals: Signals) -> Callable[[], int | None]:
-    """Have the app left when a signal says so; return what tells which one it was."""
-    came: list[int] = []
+def _leave_at_signals(app: CifarApp, signals: Signals, came: list[int]) -> None:
+    """Have the app left when a signal comes, and those that came noted."""
     signals.tell = lambda _sentence: None  # the screen is no place for it; it is told once that is left
 
-    def leave(number: int, _frame: object = None) -> None:
+    def leave(number: int) -> None:
         came.append(number)
-        if app.is_running:
-            app.call_later(app.leave, "wait")
+        app.call_after_refresh(app.leave, "wait")  # not before the first frame: screens half made cannot be left
 
     signals.came = leave
-    return lambda: came[0] if came else None
 
 
-def _finish(app: CifarApp, signals: Signals, number: int | None, out: Outlet, err: Outlet, log: Path) -> int:
+def _show(app: CifarApp, came: list[int]) -> None:
+    """Show the screens until they are left, unless a signal came before; a fault of theirs is no reason to raise."""
+    if came:
+        return
+    try:
+        app.run()
+    except Exception as error:  # noqa: BLE001, told in the end; what is trained must be seen to first
+        app.fault = app.fault or error
+
+
+def _finish(app: CifarApp, signals: Signals, came: list[int], out: Outlet, err: Outlet, log: Path) -> int:
     """Do what was chosen, or what a signal or a fault leaves to be done; return the exit code."""
     trainings = app.trainings
     signals.tell = lambda sentence: err.say(f"cifar-tui: {sentence}")
@@ -108,39 +117,59 @@ def _finish(app: CifarApp, signals: Signals, number: int | None, out: Outlet, er
     if app.farewell == "stop":
         trainings.stop()
     if app.farewell == "detach" and trainings.current is not None:
-        return _detach(trainings, out, err)
+        return _detach(trainings, signals, out, err)
     if out.isatty() and (current := trainings.current) is not None and current.control.ending is None:
-        err.say(f"cifar-tui: {printable(called(current.run))} goes on in this terminal; Ctrl+C saves and stops")
+        how = "goes on to the end of its epoch" if current.control.stops_after_epoch else "goes on"
+        err.say(f"cifar-tui: {printable(called(current.run))} {how} in this terminal; Ctrl+C saves and stops")
     trainings.join()
-    for training in trainings.all:
+    _tell(trainings.all, out, err)
+    code = max((training.code for training in trainings.all if training.begun), default=0)
+    saving = [number for number in came if number in SAVING]  # after the wait, in which one may have come too
+    if code == 0 and saving:
+        return PREEMPTED if any(map(_goes_on, trainings.all)) else 128 + saving[0]
+    if code == 0 and signal.SIGINT in came and not trainings.all:
+        return INTERRUPTED
+    return FAILED if code == 0 and app.fault is not None else code
+
+
+def _tell(trainings: Sequence[Training], out: Outlet, err: Outlet) -> None:
+    """Say how trainings ended, and how those that were not begun can be."""
+    for training in trainings:
         if training.begun:
             training.outcome.tell(training.run, training.error, out, err, json=False)
             out.say(f"run folder: {printable(training.run.path)}")
         else:
             err.say(f"cifar-tui: not begun: cifar-tui --no-tui --resume {printable(called(training.run))} begins it")
-    code = max((training.code for training in trainings.all if training.begun), default=0)
-    if code == 0 and number in SAVING:
-        stopped = any(t.outcome.finished and t.outcome.finished.reason == "stopped" for t in trainings.all)
-        return PREEMPTED if stopped else 128 + number
-    if code == 0 and number == signal.SIGINT and not trainings.all:
-        return INTERRUPTED
-    return FAILED if code == 0 and app.fault is not None else code
 
 
-def _detach(trainings: Trainings, out: Outlet, err: Outlet) -> int:
+def _goes_on(training: Training) -> bool:
+    """Whether it was stopped, or not begun, so that it can go on later."""
+    finished = training.outcome.finished
+    return not training.begun or (finished is not None and finished.reason == "stopped")
+
+
+def _detach(trainings: Trainings, signals: Signals, out: Outlet, err: Outlet) -> int:
     """Save and end the trainings here, and have them go on from there in a process of their own."""
-    runs = [training.run for training in trainings.all if not training.ended]
+    asked = [training for training in trainings.all if not training.ended]
     trainings.stop()
     trainings.join()
+    over = [training for training in asked if not _goes_on(training)]  # it came to its end before it could be stopped
+    _tell(over, out, err)
+    code = max((training.code for training in over), default=0)
+    runs = [training.run for training in asked if _goes_on(training)]
+    if not runs:
+        return code
     try:
-        detaching.spawn(runs)
+        detaching.spawn(runs, lambda: signals.ending)
     except CifarError as error:
         for line in str(error).splitlines():
             err.say(f"cifar-tui: {line}")
-        err.say(f"cifar-tui: nothing is lost: cifar-tui --no-tui --resume {printable(called(runs[0]))} goes on")
-        return error.exit_code
-    out.say(f"cifar-tui: detached; cifar-tui attach {printable(called(runs[0]))} shows it again")
-    return 0
+        resume = " ".join(f"--resume {printable(called(run))}" for run in runs)
+        err.say(f"cifar-tui: nothing is lost: cifar-tui --no-tui {resume} goes on")
+        return PREEMPTED if signals.saving else error.exit_code
+    for run in runs:
+        out.say(f"cifar-tui: detached; cifar-tui attach {printable(called(run))} shows it again")
+    return code
 
 
 def _settle(*outlets: Outlet) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from cifar_tui.terminal import is_interactive
+from cifar_tui.terminal import is_interactive, say
 
 if TYPE_CHECKING:
     from cifar_experiments.presets.draft import Draft
@@ -108,9 +108,12 @@ def _show(experiment: str | None, resume: tuple[str, ...], changes: dict[str, An
         ConfigError: There is no such experiment or run, or a change is none.
     """
     from cifar_experiments.presets.draft import Draft
+    from cifar_experiments.runs import find
     from cifar_tui import interactive
 
     draft = drafted(experiment, changes)
+    for name in resume:  # all, before one of them is changed
+        find(name, runs_dir)
     starts = [_reopened(name, changes, runs_dir) for name in resume]
     # The one that trains wherever it is, when nothing was named.
     interactive.run(Draft("quickstart") if resume or draft == Draft() else draft, runs_dir, starts=starts)
@@ -127,25 +130,34 @@ def _train(
 ) -> int:
     """Train without screens, one run after another; return the highest of their exit codes."""
     from cifar_core.control import Control
+    from cifar_core.errors import CifarError
     from cifar_experiments import presets, runs
     from cifar_experiments.runs.resuming import Start
     from cifar_tui import detaching, headless
     from cifar_tui.signals import obeyed
 
+    def begun(name: str | None) -> Start:
+        if name is not None:
+            return _reopened(name, changes, runs_dir)
+        config = presets.compose(experiment, **changes).config
+        return Start(runs.create(config, runs_dir, command=_command()), config)
+
+    # Looked up now: a name that is wrong is told before anything is trained, and none changes its meaning meanwhile.
+    names: list[str | None] = [str(runs.find(name, runs_dir).path) for name in resume] or [None]
+    if detach:
+        control = Control()
+        with obeyed(control):
+            return detaching.start([begun(name).run for name in names], control)
     codes = []
-    for name in resume or (None,):
+    for name in names:
         control = Control()
         # Obeyed before there is a run's folder: from its first moment on, a signal leaves it in order.
         with obeyed(control) as signals:
-            if name is not None:
-                start = _reopened(name, changes, runs_dir)
-            else:
-                config = presets.compose(experiment, **changes).config
-                start = Start(runs.create(config, runs_dir, command=_command()), config)
-            if detach:
-                codes.append(detaching.start(start.run, control))
-            else:
-                codes.append(headless.run(start, control, signals, json=json))
+            try:
+                codes.append(headless.run(begun(name), control, signals, json=json))
+            except CifarError as error:  # no reason not to train those that come after it
+                say(str(error))
+                codes.append(error.exit_code)
             if signals.ending:
                 break
     return max(codes)

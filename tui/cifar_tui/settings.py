@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from platformdirs import user_config_path, user_state_path
@@ -18,6 +18,8 @@ from cifar_experiments.presets.files import read
 
 ThemeName = Literal["dark", "light", "ansi"]
 THEMES: tuple[ThemeName, ...] = get_args(ThemeName)
+
+_TABLE = 'must be a table of names of keys, such as "monitor.pause" = "space,p"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Layout(msgspec.Struct, kw_only=True):
     hidden: set[str] = msgspec.field(default_factory=set)
     """The names of panes of the monitor."""
     log: bool = False
-    smoothing: float = 0.9
+    smoothing: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.9
     recent: bool = False
     """Whether charts show the newest steps rather than all."""
     sort: str = ""
@@ -52,8 +54,12 @@ def settings_path() -> Path:
 
 def read_settings(path: Path) -> Settings:
     """Return what a settings file says; never raises, see ``Settings.faults``."""
-    if not path.exists():
+    try:
+        path.stat()
+    except FileNotFoundError:
         return Settings()
+    except OSError:
+        pass  # which reading it tells of
     try:
         _, tree = read(path)
     except ConfigError as error:
@@ -66,15 +72,21 @@ def read_settings(path: Path) -> Settings:
     if not isinstance(ascii_only, bool):
         faults.append(f"ascii: must be true or false, not {shown(ascii_only)}")
         ascii_only = False
-    if not isinstance(keys, dict) or not all(isinstance(value, str) for value in keys.values()):
-        faults.append('keys: must be a table of texts, such as "monitor.pause" = "space,p"')
+    if not isinstance(keys, dict):
+        faults.append(f"keys: {_TABLE}")
         keys = {}
+    faults += [f"keys.{name}: {_TABLE}" for name, value in keys.items() if not _names_keys(value)]
     return Settings(
         theme=theme,
         ascii=ascii_only,
-        keys=MappingProxyType(dict(keys)),
-        faults=tuple(f"{printable(path)}: {fault}" for fault in faults),
+        keys=MappingProxyType({name: value for name, value in keys.items() if _names_keys(value)}),
+        faults=tuple(printable(f"{path}: {fault}") for fault in faults),
     )
+
+
+def _names_keys(value: object) -> bool:
+    """Whether this is a text of names of keys, with commas between them."""
+    return isinstance(value, str) and all(name.strip() and name.isprintable() for name in value.split(","))
 
 
 def layout_path() -> Path:

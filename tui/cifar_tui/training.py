@@ -40,6 +40,8 @@ class Training:
         self.outcome = Outcome()
         self.error: str | None = None
         """A printable sentence, where it failed."""
+        self.is_next = False
+        """Whether its turn has come."""
         self.begun = False
         self.ended = False
         self._code = CifarError.exit_code
@@ -53,8 +55,8 @@ class Training:
     @property
     def status(self) -> str:
         """How far it has come, in a word or two."""
-        if not self.begun:
-            return "waiting"
+        if not self.begun and self.error is None:
+            return "not begun" if self.ended else "starting" if self.is_next else "waiting"
         with self.record.reading() as history:
             status = status_of(history)
         return "failed" if self.error is not None and status not in ("failed", "diverged") else status
@@ -80,9 +82,10 @@ class Training:
 
     def work(self) -> None:
         """Train to the end, whatever that is; blocks its thread and raises nothing."""
-        self.begun = True
+        self.begun = True  # before the look at the control, as ``Trainings.join`` relies on
         try:
             if self.control.ending is not None:  # before its turn had come
+                self.begun = False
                 return
             with runs.locked(self.run) as lock, redirected(self.run.log) as log:
                 if self.start.is_complete:
@@ -94,7 +97,7 @@ class Training:
                     raise
         except CifarError as error:
             self.error, self._code = printable(error), error.exit_code
-        except Exception as error:  # noqa: BLE001, the thread's last frame: told on the screen, and kept in the log
+        except BaseException as error:  # noqa: BLE001, the thread's last frame: told on the screen, and kept in the log
             self.error = f"{type(error).__name__}: {printable(error)}; {printable(self.run.log)} has its traceback"
         finally:
             self.ended = True
@@ -122,6 +125,7 @@ class Trainings:
         self._alone = alone
         self._waiting: queue.SimpleQueue[Training | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._stopped = False
         self.all: list[Training] = []
         """All there were, in order."""
 
@@ -132,13 +136,15 @@ class Trainings:
 
     @property
     def waiting(self) -> list[Training]:
-        """Those whose turn has not come."""
-        return [training for training in self.all if not training.begun]
+        """Those that come after the current one."""
+        return [training for training in self.all if not training.ended][1:]
 
     def add(self, start: Start) -> Training:
         """Train a run once those before it have ended."""
         training = Training(start)
         self.all.append(training)
+        if self._stopped:
+            training.control.stop()
         self._waiting.put(training)
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="cifar-trainings", daemon=True)
@@ -150,17 +156,33 @@ class Trainings:
         return next((training for training in reversed(self.all) if training.run == run), None)
 
     def stop(self) -> None:
-        """Have all end: the one under way saves before its next step, those that wait do not begin."""
+        """Have all end: the one under way saves before its next step, those that wait or come later do not begin."""
+        self._stopped = True
         for training in self.all:
             training.control.stop()
 
+    def stop_after_epoch(self) -> None:
+        """Have the one under way end after its epoch, and those that wait not begin."""
+        for training in self.all:
+            if training.begun:
+                training.control.stop_after_epoch()
+            else:
+                training.control.stop()
+
     def join(self) -> None:
-        """Wait until all have ended; for the main thread, in which handlers of signals run meanwhile."""
+        """Wait until all have ended or will not begin; for the main thread, where handlers of signals run meanwhile."""
         self._waiting.put(None)
-        while self._thread is not None and self._thread.is_alive():
+        # Not for what a training that is not to begin would have waited for, such as a download that is cut slowly.
+        while self._thread is not None and self._thread.is_alive() and not all(map(_is_done_with, self.all)):
             self._thread.join(_JOIN_SECONDS)
 
     def _work(self) -> None:
         while (training := self._waiting.get()) is not None:
+            training.is_next = True
             with self._alone():
                 training.work()
+
+
+def _is_done_with(training: Training) -> bool:
+    """Whether nothing more is made of a training."""
+    return training.ended or (training.control.ending is not None and not training.begun)

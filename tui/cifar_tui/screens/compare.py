@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,10 +13,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.content import Content
 from textual.events import DescendantFocus
-from textual.message import Message
 from textual.widgets import Static
 
-from cifar_core.errors import CifarError, printable
+from cifar_core.errors import printable
 from cifar_experiments import comparing
 from cifar_experiments.comparing import Compared
 from cifar_experiments.runs import Run
@@ -25,6 +23,7 @@ from cifar_tui import comparison, comparison_plot
 from cifar_tui.comparison import Group
 from cifar_tui.comparison_plot import MEASURES, Measure, Wish
 from cifar_tui.screens.monitor import SMOOTHINGS
+from cifar_tui.screens.reading import Reading
 from cifar_tui.screens.room import Room
 from cifar_tui.widgets import comparison_sheets as sheets
 from cifar_tui.widgets.chart import Chart
@@ -38,6 +37,8 @@ _SHEETS = {
 """What stands in place of an empty table, in the order that a grid places them."""
 _TITLES = {"runs": "Runs", "differences": "Configuration", "classes": "Classes"}
 _PANES = ("chart", *_TITLES)
+_BESIDE_NAME = 6
+"""Cells that a name in the legend takes besides its own."""
 
 
 class CompareScreen(Room):
@@ -50,14 +51,14 @@ class CompareScreen(Room):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("v", "measure", "curves", id="compare.measure"),
         Binding("g", "group", "seeds", id="compare.group"),
-        Binding("y,l", "log", "log", id="compare.log", key_display="y"),
-        Binding("s", "smooth", "smooth", id="compare.smooth"),
+        Binding("l", "log", "log scale", id="compare.log_scale"),
+        Binding("s", "smooth", "smooth", id="compare.smooth", show=False),
         Binding("tab", "pane(1)", "panes", id="compare.next"),
         Binding("shift+tab", "pane(-1)", "previous pane", id="compare.previous", show=False),
-        Binding("f", "full", "full size", id="compare.full"),
-        Binding("r", "again", "read again", id="compare.again"),
-        Binding("j", "scroll(1)", "scroll down", id="compare.down", show=False),
-        Binding("k", "scroll(-1)", "scroll up", id="compare.up", show=False),
+        Binding("f", "full", "full", id="compare.full"),
+        Binding("r", "again", "reread", id="compare.again"),
+        Binding("j", "scroll(1)", "scroll down", id="list.down", show=False),
+        Binding("k", "scroll(-1)", "scroll up", id="list.up", show=False),
     ]
 
     DEFAULT_CSS = """
@@ -84,20 +85,9 @@ class CompareScreen(Room):
     }
     """
 
-    class Came(Message):
-        """One run was read, or could not be."""
-
-        def __init__(self, reading: int, place: int, result: Compared | str) -> None:
-            super().__init__()
-            self.reading, self.place, self.result = reading, place, result
-
     def __init__(self, runs: Sequence[Run]) -> None:
         super().__init__()
-        self._runs = list(runs)
-        self._reading = 0
-        """Changes with every time that all are read."""
-        self._results: dict[int, Compared | str] = {}
-        """By the run's place; a sentence where it could not be read."""
+        self._reading = Reading(self, runs)
         self._compared: list[Compared] = []
         self._groups: list[Group] = []
         self._wish = Wish()
@@ -124,37 +114,23 @@ class CompareScreen(Room):
 
     def on_unmount(self) -> None:
         """Have no more read."""
-        self._reading += 1
+        self._reading.leave()
 
     def action_again(self) -> None:
         """Read all runs, as they are now."""
-        self._reading += 1
-        self._results = {}
+        self._reading.begin()
         self._tell_head()
-        # A thread that nobody waits for: a big run must not hold up whoever leaves.
-        threading.Thread(target=self._read, args=(self._reading,), name="cifar-comparing", daemon=True).start()
 
-    def _read(self, reading: int) -> None:
-        for place, run in enumerate(self._runs):
-            if reading != self._reading:
-                return
-            self.post_message(self.Came(reading, place, _read(run)))
-
-    @on(Came)
-    def _came(self, message: Came) -> None:
-        if message.reading != self._reading:
-            return
-        self._results[message.place] = message.result
-        if len(self._results) == len(self._runs):
+    @on(Reading.Came)
+    def _came(self, message: Reading.Came) -> None:
+        if self._reading.takes(message) and self._reading.done:
             self._read_at = time.strftime("%H:%M:%S")
             self._take_in()
         self._tell_head()
 
     def _take_in(self) -> None:
-        results = [self._results[place] for place in range(len(self._runs))]
-        self._compared = [each for each in results if isinstance(each, Compared)]
+        self._compared, faults = self._reading.outcome
         self._groups = comparing.seed_groups(self._compared)
-        faults = [each for each in results if isinstance(each, str)]
         self.set_class(bool(faults), "-faults")
         self.query_one("#faults", Static).update(Content(printable("   ".join(faults))))
         names = comparison.labels(self._compared, self._groups)
@@ -173,28 +149,28 @@ class CompareScreen(Room):
     def _draw(self) -> None:
         if not self._compared:
             return
-        if self._wish.grouped:
+        wish, size = self._wish, self._chart.size
+        if wish.grouped:
             names = comparison.group_labels(self._compared, self._groups)
         else:
             names = comparison.labels(self._compared, self._groups)
-        columns = max(self._chart.size.width, 20)
-        self._chart.show(comparison_plot.plot(self._compared, self._groups, names, self._wish, columns))
+            if sum(len(name) + _BESIDE_NAME for name in names) > size.width * max(size.height // 6, 1):
+                names = [str(number) for number in range(1, len(names) + 1)]  # as in the table of runs
+        plot = comparison_plot.plot(self._compared, self._groups, names, wish, max(size.width, 20))
+        smoothing = f"smoothing {wish.smoothing:g}".replace(" 0.", " .") if wish.smoothing else ""
+        parts = [plot.title, smoothing if wish.measure.startswith("training") else ""]
+        parts += ["log" if wish.log else "", "mean over seeds" if wish.grouped else ""]
+        title = (" - " if self.cifar.ascii else " · ").join(part for part in parts if part)
+        self._chart.border_title = title[0].upper() + title[1:]
+        self._chart.show(replace(plot, title=""))
 
     def _tell_head(self) -> None:
-        wish = self._wish
-        if len(self._results) < len(self._runs):
-            words = f"reading {len(self._results) + 1} of {len(self._runs)}"
-        else:
-            words = f"as of {self._read_at}"
-        parts = [words, f"smoothing {wish.smoothing:g}" if wish.measure.startswith("training") else ""]
-        parts += ["log" if wish.log else "", "mean over seeds" if wish.grouped else ""]
-        text = (" - " if self.cifar.ascii else " · ").join(part for part in parts if part)
-        count = f"Compare {len(self._runs)} runs "
-        self.query_one("#head", Static).update(Content.assemble((count, "bold"), f" {text}"), layout=False)
+        words = f"as of {self._read_at}" if self._reading.done else self._reading.words
+        count = f"Compare {self._reading.count} runs "
+        self.query_one("#head", Static).update(Content.assemble((count, "bold"), f" {words}"), layout=False)
 
     def _change(self, wish: Wish) -> None:
         self._wish = wish
-        self._tell_head()
         self._draw()
 
     def action_measure(self) -> None:
@@ -265,11 +241,3 @@ class CompareScreen(Room):
             others = [Content.styled(each, "bold" if key == name else "dim") for key, each in _TITLES.items()]
             between = Content(" | " if self.cifar.ascii else " │ ")
             self._sheets[name].border_title = between.join(others) if alone else Content(title)
-
-
-def _read(run: Run) -> Compared | str:
-    """Read a run; return the sentence that says why it cannot be."""
-    try:
-        return comparing.read(run)
-    except (CifarError, OSError) as error:
-        return str(error)

@@ -14,6 +14,8 @@ from cifar_tui.screens.dialogs import Option
 from cifar_tui.screens.room import Room
 from cifar_tui.watched import Watched
 
+_STEERING = ("pause", "checkpoint", "learning_rate", "stop", "detach")
+
 
 def learning_rate_fault(text: str) -> str | None:
     """Return what is wrong with a learning rate that was entered; None where nothing is."""
@@ -33,6 +35,12 @@ class Controlled(Room):
         self._pending = ""
         self._until: Callable[[History], object] = lambda _history: None
         self._before: object = None
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer nothing that steers a training once it has ended."""
+        if action in _STEERING and self.watched.ended:
+            return False
+        return super().check_action(action, parameters)
 
     def pending(self, history: History) -> str:
         """Return what was asked for and has not been done yet, in a word or two."""
@@ -87,9 +95,6 @@ class Controlled(Room):
     @work(exclusive=True, group="question")
     async def action_stop(self) -> None:
         """Ask how it is to end, if at all."""
-        if self.watched.ended:
-            self.tell(f"{self.watched.run.id} has ended")
-            return
         options = [
             Option(
                 "d", "detach: it goes on in a process of its own" if self.watched.trained_here else "detach: it goes on"
@@ -107,9 +112,6 @@ class Controlled(Room):
     @work(exclusive=True, group="question")
     async def action_detach(self) -> None:
         """Leave it to itself; where it is trained in this process, ask first."""
-        if self.watched.ended:
-            self.tell(f"{self.watched.run.id} has ended")
-            return
         if self.watched.trained_here:
             go = Option("d", "detach: it saves, and goes on in a process of its own; the screens close")
             if await self.choose("Leave it to itself?", [go]) is None:

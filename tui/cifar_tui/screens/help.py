@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -14,6 +15,11 @@ from textual.widgets import Static
 
 Row = tuple[str, str]
 """Keys, and what they do."""
+
+_BORDER = 2
+_FRAME = 6
+"""Cells that the border, the padding and a scroll bar take."""
+_GAP = "    "
 
 
 class Help(ModalScreen[None]):
@@ -30,9 +36,18 @@ class Help(ModalScreen[None]):
         self._title, self._rows = title, rows
 
     def compose(self) -> ComposeResult:
-        """The rows, as many as fit; the rest by scrolling."""
+        """The rows, side by side where they are too many for the height; what does not fit is scrolled to."""
         width = max((len(keys) for keys, _ in self._rows), default=0)
-        lines = [Content.assemble((f"{keys:>{width}}", "bold"), f"  {words}") for keys, words in self._rows]
+        entries = [Content.assemble((f"{keys:>{width}}", "bold"), f"  {words}") for keys, words in self._rows]
+        longest = max((entry.cell_length for entry in entries), default=0)
+        room_across, room_down = self.app.size.width - _FRAME, self.app.size.height * 9 // 10 - _BORDER
+        columns = 2 if len(entries) > room_down and 2 * longest + len(_GAP) <= room_across else 1
+        down = -(-len(entries) // columns)
+        left = [entry.pad_right(longest - entry.cell_length) if columns > 1 else entry for entry in entries[:down]]
+        lines = [
+            Content.assemble(first, _GAP, second) if second is not None else first
+            for first, second in zip_longest(left, entries[down:])
+        ]
         with VerticalScroll(classes="dialog") as scroll:
             scroll.border_title = self._title
             scroll.border_subtitle = "esc closes"

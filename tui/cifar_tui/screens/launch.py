@@ -12,7 +12,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.events import DescendantFocus
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -21,10 +20,9 @@ from cifar_experiments.presets import listing
 from cifar_experiments.presets.draft import Draft, fault
 from cifar_tui.choices import Effect, effect, experiments
 from cifar_tui.screens import starting
-from cifar_tui.screens.room import Room
+from cifar_tui.screens.panes import PanesScreen
 from cifar_tui.widgets.configuration import Configuration
 from cifar_tui.widgets.picker import Picker
-from cifar_tui.widgets.rows import Rows
 from cifar_tui.widgets.status_line import StatusLine, parts
 from cifar_tui.widgets.will_run import WillRun, in_short
 
@@ -37,7 +35,7 @@ _LOOK_SECONDS = 0.25
 """How often it is looked at what was prepared."""
 
 
-class LaunchScreen(Room):
+class LaunchScreen(PanesScreen):
     """Four lists of presets, the configuration that they come to, and what a start would do.
 
     Every experiment keeps the changes that were made to it until the app is left.
@@ -45,17 +43,15 @@ class LaunchScreen(Room):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,s", "start('here')", "start", id="launch.start"),
-        Binding("b", "start('elsewhere')", "start detached", id="launch.detached"),
+        Binding("b", "start('elsewhere')", "detached", id="launch.detached"),
         Binding("n", "start('seeds')", "seeds", id="launch.seeds"),
         Binding("e", "edit", "edit", id="launch.edit"),
         Binding("slash", "filter", "filter", id="launch.filter", key_display="/"),
         Binding("d", "download", "download", id="launch.download"),
         Binding("y", "drawn", "drawn images", id="launch.drawn"),
-        Binding("m", "monitor", "monitor", id="launch.monitor"),
+        Binding("m", "monitor", "watch", id="launch.monitor"),
         Binding("r", "runs", "runs", id="launch.runs"),
         Binding("ctrl+s", "save", "save", id="launch.save"),
-        Binding("tab,right,l", "pane(1)", "next pane", id="launch.next", show=False),
-        Binding("shift+tab,left,h", "pane(-1)", "pane before", id="launch.previous", show=False),
     ]
     DEFAULT_CSS = """
     LaunchScreen {
@@ -66,17 +62,13 @@ class LaunchScreen(Room):
         #below { height: 1fr; }
         #will-run { width: 2fr; }
         #brief { display: none; height: 1; padding: 0 1; }
-        &.-narrow Picker, &.-narrow Configuration { padding: 0 !important; }
         &.-short {
             #pickers { height: 8; }
             #about { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
         }
         &.-tiny {
-            .pane, #pickers, #below { display: none; }
             #about { display: none; }
-            #about.-current { display: block; }
-            #pickers.-current, #below.-current { display: block; height: 1fr; }
-            .pane.-current { display: block; width: 1fr; }
+            &.-picking #about { display: block; }
             #brief { display: block; text-wrap: nowrap; text-overflow: ellipsis; }
         }
     }
@@ -96,13 +88,13 @@ class LaunchScreen(Room):
         self._draft = self.cifar.draft
         self._drafts = {self._draft.experiment: self._draft}
         yield StatusLine(ascii=plain)
-        with Horizontal(id="pickers"):
+        with Horizontal(id="pickers", classes="panes"):
             yield Picker("experiments", "Experiments", ascii=plain)
             yield Picker("models", "Model", ascii=plain)
             yield Picker("augments", "Augment", ascii=plain)
             yield Picker("optimizers", "Optimizer", ascii=plain)
         yield Static("", id="about", markup=False)
-        with Horizontal(id="below"):
+        with Horizontal(id="below", classes="panes"):
             yield Configuration(ascii=plain)
             yield WillRun(ascii=plain)
         yield Static("", id="brief", markup=False)
@@ -110,21 +102,13 @@ class LaunchScreen(Room):
     def on_mount(self) -> None:
         """Begin with the list of experiments, and look at what is prepared."""
         self.query_one(Picker).show(experiments(self._draft, listing("experiments")))
-        self._enter_pane(self._panes[0])
+        self.enter_pane(self.panes[0])
         self._look()
         self.set_interval(_LOOK_SECONDS, self._look)
 
     def on_screen_resume(self) -> None:
         """Look at the presets again, which may have changed meanwhile."""
         self._work_out()
-
-    @property
-    def _panes(self) -> list[Widget]:
-        return list(self.query(".pane"))
-
-    @property
-    def _current(self) -> Widget:
-        return next((pane for pane in self._panes if pane.has_class("-current")), self._panes[0])
 
     @on(Picker.Chosen)
     def _chosen(self, event: Picker.Chosen) -> None:
@@ -196,7 +180,7 @@ class LaunchScreen(Room):
 
     def _describe(self) -> None:
         """Say what the chosen preset of the list with the focus is."""
-        pane = self._current
+        pane = self.current
         entry = pane.entry if isinstance(pane, Picker) else self.query_one(Picker).entry
         if entry is not None:
             words = entry.error or f"{entry.name}: {entry.description}"
@@ -215,18 +199,6 @@ class LaunchScreen(Room):
         mine = next(each for each in self.BINDINGS if isinstance(each, Binding) and each.id == binding)
         return self.cifar.settings.keys.get(binding, mine.key).split(",")[0]
 
-    def on_descendant_focus(self, event: DescendantFocus) -> None:
-        """Have the pane with the focus be the current one, which alone is shown where there is little room."""
-        inside = [pane for pane in self._panes if pane in event.widget.ancestors_with_self]
-        if inside and not inside[0].has_class("-current"):
-            self._show_pane(inside[0])
-
-    def _show_pane(self, pane: Widget) -> None:
-        for widget in (*self._panes, self.query_one("#pickers"), self.query_one("#below")):
-            widget.set_class(widget in pane.ancestors_with_self, "-current")
-        self.query_one("#about").set_class(isinstance(pane, Picker), "-current")
-        self._describe()
-
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what there is a reason for."""
         missing, training = self._offers
@@ -234,25 +206,20 @@ class LaunchScreen(Room):
             return missing
         return training if action == "monitor" else super().check_action(action, parameters)
 
-    def action_pane(self, by: int) -> None:
-        """Go to another pane."""
-        panes = self._panes
-        self._enter_pane(panes[(panes.index(self._current) + by) % len(panes)])
-
-    def _enter_pane(self, pane: Widget) -> None:
-        self._show_pane(pane)
-        target = pane if isinstance(pane, WillRun) else pane.query_one(Rows)
-        self.call_after_refresh(target.focus)  # what is not displayed yet takes no focus
+    def came_to(self, pane: Widget) -> None:
+        """Say what is chosen there."""
+        self.set_class(isinstance(pane, Picker), "-picking")
+        self._describe()
 
     def action_filter(self) -> None:
         """Filter the list with the focus."""
-        if isinstance(pane := self._current, Picker | Configuration):
+        if isinstance(pane := self.current, Picker | Configuration):
             pane.filter()
 
     def action_edit(self) -> None:
         """Edit the value under the cursor of the configuration."""
         configuration = self.query_one(Configuration)
-        self._enter_pane(configuration)
+        self.enter_pane(configuration)
         self.call_after_refresh(configuration.action_edit)
 
     def action_runs(self) -> None:

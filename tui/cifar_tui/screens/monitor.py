@@ -29,20 +29,20 @@ class MonitorScreen(Controlled):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "pause", "pause", id="monitor.pause", tooltip="or resume"),
-        Binding("x", "stop", "stop…", id="monitor.stop"),
+        Binding("x", "stop", "stop", id="monitor.stop"),
         Binding("c", "checkpoint", "save", id="monitor.checkpoint"),
         Binding("e", "learning_rate", "lr", id="monitor.lr"),
         Binding("f", "full", "full", id="monitor.full"),
         Binding("y", "full('log')", "log", id="monitor.log"),
-        Binding("s", "smooth", "smooth", id="monitor.smooth"),
+        Binding("s", "smooth", "smooth", id="monitor.smooth", show=False),
         Binding("l", "log_scale", "log scale", id="monitor.log_scale", show=False),
         Binding("w", "recent", "recent or whole", id="monitor.recent", show=False),
         Binding("plus,equals_sign", "zoom(0.5)", "zoom in", id="monitor.zoom_in", show=False),
         Binding("minus", "zoom(2)", "zoom out", id="monitor.zoom_out", show=False),
         Binding("left,comma", "pan(-0.25)", "earlier steps", id="monitor.earlier", show=False),
         Binding("right,full_stop", "pan(0.25)", "later steps", id="monitor.later", show=False),
-        Binding("j", "move(1)", "row down", id="monitor.down", show=False),
-        Binding("k", "move(-1)", "row up", id="monitor.up", show=False),
+        Binding("j", "move(1)", "row down", id="list.down", show=False),
+        Binding("k", "move(-1)", "row up", id="list.up", show=False),
         Binding("tab", "walk(1)", "next pane", id="monitor.next", show=False),
         Binding("shift+tab", "walk(-1)", "pane before", id="monitor.before", show=False),
         *(
@@ -78,6 +78,8 @@ class MonitorScreen(Controlled):
         self._wanted_log = False
         """Whether the log was asked for where there is little room."""
         self._visible: list[str] = []
+        self._steered = True
+        """Whether the footer has the keys that steer a training."""
         self._painting = Painting(self)
 
     def contents(self) -> ComposeResult:
@@ -131,6 +133,9 @@ class MonitorScreen(Controlled):
 
     def _redraw(self) -> None:
         """Draw what has changed, unless nobody would see it."""
+        if self._steered == self.watched.ended:
+            self._steered = not self.watched.ended
+            self.refresh_bindings()
         if self._in_sight and not self.cifar.behind:
             self._painting.paint(self._visible, self._window)
 
@@ -175,6 +180,13 @@ class MonitorScreen(Controlled):
         self._full = "" if self._full == pane or not pane else pane
         self._arrange()
         self._focus(self._full or pane)
+
+    def action_leave(self) -> None:
+        """Show all panes again where one fills the screen; else go back."""
+        if self._full:
+            self.action_full(self._full)
+        else:
+            super().action_leave()
 
     def action_walk(self, by: int) -> None:
         """Go to the next pane, which is then shown if only one is."""

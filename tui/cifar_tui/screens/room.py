@@ -28,8 +28,8 @@ class Room(Screen[None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "back", id="back", show=False),
-        Binding("question_mark,f1", "app.help", "help", id="help", key_display="?"),
+        Binding("escape", "leave", "back", id="back"),
+        Binding("question_mark,f1", "app.help", "help", id="help"),
     ]
 
     @property
@@ -59,10 +59,15 @@ class Room(Screen[None]):
             words = f"cifar-tui needs {SMALLEST[0]} x {SMALLEST[1]}, this is {columns} x {rows}; q quits."
             self.query_one("#too-small", Static).update(words)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer no way back from the first screen."""
+        if action == "leave":
+            return self is not self.app.screen_stack[0]
+        return super().check_action(action, parameters)
+
     def action_leave(self) -> None:
-        """Go one screen back; the first one stays."""
-        if len(self.app.screen_stack) > 1:
-            self.app.pop_screen()
+        """Go one screen back."""
+        self.app.pop_screen()
 
     def tell(self, sentence: object, *, wrong: bool = False) -> None:
         """Show a sentence for a while; foreign text in it is made harmless."""

@@ -37,7 +37,7 @@ class RunsScreen(Room):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "open", id="runs.open"),
         Binding("slash", "filter", "filter", id="runs.filter", key_display="/"),
-        Binding("o", "sort", "sort", id="runs.sort"),
+        Binding("o", "sort", "sort", id="runs.sort", show=False),
         Binding("i", "reverse", "reverse the order", id="runs.reverse", show=False),
         Binding("space", "mark", "mark", id="runs.mark"),
         Binding("a", "mark_all", "mark all shown, or none", id="runs.mark-all", show=False),
@@ -47,12 +47,12 @@ class RunsScreen(Room):
         Binding("d,delete", "delete", "delete", id="runs.delete", key_display="d", show=False),
         Binding("p", "pause", "pause or go on", id="runs.pause", show=False),
         Binding("x", "stop", "stop", id="runs.stop", show=False),
-        Binding("up,k", "move(-1)", "up", id="runs.up", show=False),
-        Binding("down,j", "move(1)", "down", id="runs.down", show=False),
-        Binding("pageup", "page(-1)", "page up", id="runs.page-up", show=False),
-        Binding("pagedown", "page(1)", "page down", id="runs.page-down", show=False),
-        Binding("home", "first", "first run", id="runs.first", show=False),
-        Binding("end", "last", "last run", id="runs.last", show=False),
+        Binding("up,k", "move(-1)", "up", id="list.up", show=False),
+        Binding("down,j", "move(1)", "down", id="list.down", show=False),
+        Binding("pageup", "page(-1)", "page up", id="list.page-up", show=False),
+        Binding("pagedown", "page(1)", "page down", id="list.page-down", show=False),
+        Binding("home", "first", "first run", id="list.first", show=False),
+        Binding("end", "last", "last run", id="list.last", show=False),
     ]
 
     DEFAULT_CSS = """

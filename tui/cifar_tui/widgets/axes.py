@@ -147,13 +147,13 @@ def ticks(scale: Scale, most: int) -> list[Tick]:
     return [(value, _label(value, power, biggest)) for value in values]
 
 
-def figure(value: float) -> str:
-    """Return a drawable value with four digits, as in ``1.284``, ``54.3``, ``12.48 k`` and ``1e-5``."""
+def figure(value: float, most: int = 4) -> str:
+    """Return a drawable value with ``most`` digits, as in ``1.284``, ``54.3``, ``12.48 k`` and ``1e-5``."""
     size = abs(value)
     for letter, power in _UNITS:
         if max(10.0**power, 9999.5) <= size < 1e15:
-            return f"{value / 10**power:.4g} {letter}"
-    digits, _, power_of_ten = f"{value:.4g}".partition("e")
+            return f"{value / 10**power:.{most}g} {letter}"
+    digits, _, power_of_ten = f"{value:.{most}g}".partition("e")
     return f"{digits}e{int(power_of_ten)}" if power_of_ten else digits
 
 

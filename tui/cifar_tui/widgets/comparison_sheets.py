@@ -21,15 +21,16 @@ def runs(compared: Sequence[Compared], groups: Sequence[Group], names: Sequence[
     grid = comparison.runs_grid(compared, names)
     spreads = comparison.spreads(compared, groups, plain=plain)
     wide = max((len(percent) for *_, percent in spreads), default=0)
+    longest = max((len(state_words(row[1], ascii=plain)[0]) for row in grid.rows), default=0)
     body: list[list[Row]] = []
     for number, (name, state, accuracy, epochs, spent, _) in enumerate(grid.rows):
         lead: Row = [*_sign(number, plain), (f" {name}", "")]
-        body.append(
-            [lead, [state_words(state, ascii=plain)], [(accuracy.ljust(wide), "")], [(epochs, "")], [(spent, "")]]
-        )
+        words, key = state_words(state, ascii=plain)
+        body.append([lead, [(words.ljust(longest), key)], [(accuracy.ljust(wide), "")], [(epochs, "")], [(spent, "")]])
     for name, count, percent in spreads:
         body.append([[(name, "strong")], [(count, "strong")], [(percent.ljust(wide), "strong")], [], []])
-    return [[(title, "head")] for title in grid.titles[:-1]], body
+    lead_title, state_title, *titles = grid.titles[:-1]
+    return [[(title, "head")] for title in (lead_title, state_title.ljust(longest), *titles)], body
 
 
 def differences(compared: Sequence[Compared], names: Sequence[str], *, plain: bool) -> Table:

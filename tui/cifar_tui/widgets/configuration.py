@@ -20,6 +20,7 @@ from cifar_tui.widgets.rows import Rows, cut
 from cifar_tui.widgets.value_entry import ValueEntry
 
 _SMALLEST_VALUE = 8
+_SMALLEST_SOURCE = len("experiment")
 
 
 class Configuration(Vertical):
@@ -31,7 +32,8 @@ class Configuration(Vertical):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "edit", "edit the value", id="launch.edit-here", show=False),
-        Binding("u,delete", "take_back", "undo edit", id="launch.undo"),
+        Binding("escape", "show_all", "show all", id="filter.clear", show=False),
+        Binding("u,delete", "take_back", "undo", id="launch.undo"),
     ]
     DEFAULT_CSS = """
     Configuration {
@@ -91,6 +93,10 @@ class Configuration(Vertical):
     def filter(self) -> None:
         """Have keys go to the filter."""
         self.query_one(Filter).begin()
+
+    def action_show_all(self) -> None:
+        """Filter no longer."""
+        self.query_one(Filter).action_clear()
 
     def action_edit(self) -> None:
         """Edit the value under the cursor."""
@@ -210,7 +216,8 @@ class Configuration(Vertical):
         """Return the widths of key, value and source for a line of ``width`` cells, with a mark before them."""
         room = max(0, width - 4)
         key = min(self._widths[0], room // 2)
-        value = min(max(self._widths[1], _SMALLEST_VALUE), max(_SMALLEST_VALUE, (room - key) * 2 // 5))
+        most = max(_SMALLEST_VALUE, (room - key) * 2 // 5, min(room - key, 2 * _SMALLEST_SOURCE) - _SMALLEST_SOURCE)
+        value = min(max(self._widths[1], _SMALLEST_VALUE), most)
         return key, value, max(0, room - key - value)
 
     def _line(self, index: int, width: int) -> Content:
@@ -218,8 +225,8 @@ class Configuration(Vertical):
         key, value, source = self._columns(width)
         differs = row.saved is not None
         label = "edited" if self._effect and row.key in dict(self._effect.draft.edits) else row.source.label
-        if label.startswith("experiment ") and len(label) > source:
-            label = "experiment"
+        if len(label) > source:
+            label = label.partition(" ")[0]
         where = f"was {_typed(row.saved) or 'nothing'}, {label}" if row.saved is not None else label
         plain = row.source.path is None and not differs and label != "edited"
         section, dot, last = cut(row.key, key, ascii=self._ascii).rpartition(".")

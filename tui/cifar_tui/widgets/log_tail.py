@@ -12,6 +12,10 @@ from cifar_tui.widgets.lines import Lines, folded
 from cifar_tui.widgets.plot import clean
 from cifar_tui.widgets.shapes import Row
 
+_HANGING = "  "
+"""Before what goes on in another row, so that lines are told apart."""
+_ROOM_TO_HANG = 24
+
 
 class LogTail(Lines):
     """Shows the last lines of a file as ``look`` finds them, and keeps to the end until somebody scrolls up.
@@ -65,5 +69,7 @@ def log_rows(lines: tuple[str, ...], width: int, *, plain: bool) -> list[Row]:
             rows.append([(line, "")])
         else:
             cleaned = clean(line, 10_000, plain)
-            rows += [[(piece, "")] for piece in folded(cleaned, max(width, 2))]
+            hanging = _HANGING if width >= _ROOM_TO_HANG else ""
+            first, *others = folded(cleaned, max(width - len(hanging), 2))
+            rows += [[(first, "")], *([(hanging + piece, "")] for piece in others)]
     return rows

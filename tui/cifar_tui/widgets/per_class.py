@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.cells import cell_len, set_cell_size
 
 from cifar_experiments.history import ClassAccuracy, Confused
-from cifar_tui.widgets.lines import wide
+from cifar_tui.widgets.lines import folded, wide
 from cifar_tui.widgets.plot import clean
 from cifar_tui.widgets.progress import bar
 from cifar_tui.widgets.shapes import Row
@@ -22,7 +22,7 @@ def class_rows(classes: Sequence[ClassAccuracy], width: int, *, plain: bool) -> 
     ``plain`` asks for ASCII.
     """
     if not classes:
-        return [[(clean(_NONE_YET, width, plain), "muted")]]
+        return [[(piece, "muted")] for piece in folded(_NONE_YET, max(width, 1))]
     longest = max(min(_LONGEST_NAME, width // 3), 1)
     names = [clean(row.name, longest, plain) for row in classes]
     longest = max(cell_len(name) for name in names)

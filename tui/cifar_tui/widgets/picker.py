@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
@@ -25,6 +28,9 @@ class Picker(Vertical):
         ascii: Whether to do without Unicode.
     """
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "show_all", "show all", id="filter.clear", show=False),
+    ]
     DEFAULT_CSS = """
     Picker { width: 1fr; height: 1fr; border-subtitle-color: $secondary; }
     """
@@ -69,6 +75,10 @@ class Picker(Vertical):
         ):  # Textual cuts titles with a character beyond ASCII
             self.border_subtitle = Content(f"not {printable(choices.entries[own].name)}")
         self._refill(self.query_one(Rows).cursor if stays else None)
+
+    def action_show_all(self) -> None:
+        """Filter no longer."""
+        self.query_one(Filter).action_clear()
 
     def filter(self) -> None:
         """Have keys go to the filter."""

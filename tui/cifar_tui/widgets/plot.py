@@ -17,7 +17,7 @@ from cifar_tui.widgets.shapes import LOOKS, Piece, Row, Style, dash
 Point = tuple[float, float | None, float | None, float | None]
 """x, low, high and value of one column; the value is None where there is a gap."""
 
-_LONGEST_NAME = 24
+_LONGEST_NAME = 32
 
 _NOTHING = "There are no values to show yet."
 _NOTHING_ABOVE_0 = "No value is above 0, so a log scale has nothing to show."
@@ -168,12 +168,12 @@ def _runs(samples: list[_Sample | None]) -> Iterator[list[_Sample]]:
 def _head(plot: Plot, series: _Series, width: int, height: int, plain: bool) -> list[Row]:
     """Return the title and the legend, in as many rows as the height allows.
 
-    Where that is too little, the title goes first, then the values; at last, lines are only counted.
+    Where that is too little, the title goes first, then digits of the values; at last, lines are only counted.
     """
     most = max(1, height // 6)
     title: list[Row] = [[(clean(plot.title, width, plain), "title")]] if plot.title else []
-    with_values, names = (_entries(plot, series, width, plain, values=values) for values in (True, False))
-    rows = _flow(title + with_values, width, most) or _flow(with_values, width, most)
+    with_values, shorter, names = (_entries(plot, series, width, plain, digits=digits) for digits in (4, 2, 0))
+    rows = _flow(title + with_values, width, most) or _flow(with_values, width, most) or _flow(shorter, width, most)
     kept = len(names)
     while rows is None:
         more: list[Row] = [[(f"+{len(names) - kept}", "legend")]] if kept < len(names) else []
@@ -182,16 +182,16 @@ def _head(plot: Plot, series: _Series, width: int, height: int, plain: bool) -> 
     return rows
 
 
-def _entries(plot: Plot, series: _Series, width: int, plain: bool, *, values: bool) -> list[Row]:
-    """Return what the legend says of each line and each mark that has a name."""
+def _entries(plot: Plot, series: _Series, width: int, plain: bool, *, digits: int) -> list[Row]:
+    """Return what the legend says of each line and each mark that has a name; without values where 0 digits are."""
     longest = min(_LONGEST_NAME, width - 4)
     entries: list[Row] = []
     for line, samples in series:
         if line.name:
             text = f" {clean(line.name, longest, plain)}"
             newest = next((each[3] for each in reversed(samples) if each), None)
-            if values and newest is not None:
-                text += f" {figure(newest)}"
+            if digits and newest is not None:
+                text += f" {figure(newest, digits)}"
             entries.append([*specimen(line.style, plain), (text, "legend")])
     labelled = [mark for mark in plot.marks if mark.label]
     marks = dict.fromkeys((_symbol(mark, plain), clean(mark.label, longest, plain)) for mark in labelled)

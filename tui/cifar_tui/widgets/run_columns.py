@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 
 from cifar_core.errors import printable
 from cifar_experiments.runs.roster import Entry
 from cifar_experiments.runs.summary import Summary
 from cifar_tui.run_words import ago, duration, leading, seconds_spent
+from cifar_tui.widgets.rows import cut
 from cifar_tui.widgets.shapes import Piece, Row
 from cifar_tui.widgets.sparkline import sparkline
 
@@ -124,7 +125,7 @@ class Columns:
 
     def head(self) -> Row:
         """Return the titles of the columns."""
-        text = " " * _GUTTER + fitted("run", self.name)
+        text = " " * _GUTTER + cut("run", self.name)
         return [(text + "".join("  " + _placed(each.title, each) for each in self.others), "head")]
 
     def row(self, entry: Entry, shown: Shown, *, marked: bool, here: bool) -> Row:
@@ -135,7 +136,7 @@ class Columns:
         if entry.summary is None:
             text, key = state_words("damaged", ascii=shown.ascii)
             room = max(self.width - _GUTTER - self.name, 0)
-            return [*pieces, (fitted(f"  {text}: {entry.error}", room, shown.ascii), key)]
+            return [*pieces, (cut(f"  {text}: {entry.error}", room, ascii=shown.ascii), key)]
         for column in self.others:
             key = _SYMBOLS.get(entry.summary.state, ("", "", ""))[2] if column is _STATE else column.key
             pieces.append(("  " + _placed(column.text(entry.summary, shown), column, shown.ascii), key))
@@ -147,19 +148,9 @@ class Columns:
         ending = re.search(r"-([0-9a-f]{4})$", entry.run.id)
         tail = f" {ending[1]}" if ending and entry.summary is not None and self.name >= 12 else ""
         room = self.name - len(tail)
-        name = fitted(name, min(room, cell_len(name)), shown.ascii)
-        return [(name, ""), (fitted(tail, self.name - cell_len(name)), "muted")]
+        name = cut(name, min(room, cell_len(name)), ascii=shown.ascii)
+        return [(name, ""), (cut(tail, self.name - cell_len(name)), "muted")]
 
 
 def _placed(text: str, column: Column, ascii: bool = False) -> str:  # noqa: A002 - says what it does
-    return text.rjust(column.width)[: column.width] if column.right else fitted(text, column.width, ascii)
-
-
-def fitted(text: str, width: int, ascii: bool = False) -> str:  # noqa: A002 - says what it does
-    """Return foreign text made harmless, and cut or filled to ``width`` cells."""
-    text = printable(text)
-    if ascii:
-        text = text.encode("ascii", "replace").decode()
-    if cell_len(text) <= width:
-        return text + " " * (width - cell_len(text))
-    return set_cell_size(text, width - 1) + ("~" if ascii else "…") if width > 0 else ""
+    return text.rjust(column.width)[: column.width] if column.right else cut(text, column.width, ascii=ascii)

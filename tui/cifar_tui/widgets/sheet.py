@@ -12,12 +12,12 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from cifar_tui.widgets.run_columns import fitted
+from cifar_tui.widgets.rows import cut
 from cifar_tui.widgets.shapes import LOOKS, Row
 
 KEYS = ("muted", "head", "strong", "live", "paused", "good", "bad")
 
-_WIDEST = 30
+_WIDEST = 34
 
 
 def _rules() -> str:
@@ -43,7 +43,7 @@ class Sheet(ScrollView, can_focus=True):
     Sheet {{
         width: 1fr;
         height: 1fr;
-        scrollbar-size: 1 1;
+        scrollbar-size: 0 1;
         &.-plain {{ scrollbar-size: 0 0; }}
         .sheet--muted {{ color: $text-muted; }}
         .sheet--head {{ color: $text-muted; text-style: bold; }}
@@ -99,7 +99,7 @@ class Sheet(ScrollView, can_focus=True):
         for column, (cell, width) in enumerate(zip(row, widths, strict=True)):
             *before, (text, key) = cell or [("", "")]
             room = width - sum(cell_len(piece) for piece, _ in before)
-            text = fitted(text, room, self._ascii) if cell_len(text) > room else text
+            text = cut(text, room, ascii=self._ascii) if cell_len(text) > room else text
             free = " " * (room - cell_len(text))
             gap = "  " if column else ""
             line += [*before, (text + free, key)] if column == 0 else [(gap + free, ""), *before, (text, key)]

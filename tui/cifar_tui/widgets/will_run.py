@@ -107,14 +107,14 @@ def _lines(effect: Effect | None, readiness: Readiness, waits: bool) -> Iterator
         words = size_words(readiness)
         yield Content.styled(words or "the steps are not counted yet", "bold" if words else ".will-run--muted")
         yield Content.styled(time_words(readiness), "bold" if readiness.seconds is not None else ".will-run--muted")
+        if readiness.error is not None:
+            yield Content.styled(printable(readiness.error), "$text-error")
         epochs = "1 epoch" if config.training.epochs == 1 else f"{config.training.epochs:,} epochs"
         images = f" of {readiness.images[0]:,} images" if readiness.images else ""
         yield Content(f"{epochs}{images}, batches of {config.training.batch_size:,}, seed {config.training.seed}")
     if waits:
         yield Content.styled("It would wait until what trains now has ended.", "$text-warning")
     yield Content.styled(f"$ {printable(effect.command)}", "$text-primary")
-    if config is not None and readiness.error is not None:
-        yield Content.styled(printable(readiness.error), "$text-error")
     if config is not None and data is not None:
         yield Content.styled(printable(data.sentence), ".will-run--muted" if data.there else "$text-warning")
 
