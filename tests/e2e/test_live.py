@@ -24,7 +24,7 @@ from cifar_core.events import (
     from_json,
     to_json,
 )
-from cifar_experiments import runs
+from cifar_experiments import presets, runs
 from cifar_experiments.runs.lock import holder
 
 LONG = ("--no-tui", "quickstart", "training.epochs=1000")
@@ -411,6 +411,34 @@ def test_detaching_a_run_that_is_worked_on_is_refused_as_without(training, do):
     assert said.count("cifar-tui:") == 1
     assert f"process {holder(training).pid} on " in said
     assert do("--no-tui", "--resume", training.id, "--detach", "--json")[0] == 2
+
+
+def created(folder):
+    """A run that nobody has begun yet."""
+    config = presets.compose("quickstart", overrides=["data.limit=256", "training.epochs=2"]).config
+    return runs.create(config, folder, command=["cifar-tui"])
+
+
+def test_of_several_runs_one_that_is_worked_on_keeps_none_from_being_trained(training, do, folder):
+    other = created(folder)
+    code, said = do("--no-tui", "--resume", training.id, "--resume", other.id)
+    assert code == 2
+    assert f"process {holder(training).pid} on " in said
+    assert runs.current(other).state == "completed"
+
+
+def test_of_several_runs_a_wrong_name_is_told_before_any_is_trained(do, folder):
+    there = created(folder)
+    code, said = do("--no-tui", "--resume", there.id, "--resume", "none-such")
+    assert (code, said.count("cifar-tui: none-such:")) == (2, 1)
+    assert runs.current(there).state == "created"
+
+
+def test_several_detached_runs_are_trained_one_after_another_by_one_process(do, folder):
+    first, second = created(folder), created(folder)
+    assert do("--detach", "--resume", second.id, "--resume", first.id) == (0, f"{second.id}\n{first.id}\n")
+    until(lambda: all(runs.current(run).state == "completed" for run in (first, second)))
+    assert events(second)[-1].time <= events(first)[0].time
 
 
 def test_following_into_a_full_disk_is_told(do, environment):

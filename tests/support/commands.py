@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -22,15 +23,18 @@ class Commands:
             text=True,
         )
 
-    def start(self, *arguments):
+    def start(self, *arguments, terminal=None, before=None, environment=None):
+        """Start a command; with ``terminal`` in that one's own session, ``before`` is Python that it runs first."""
         self._count += 1
         said = self._folder / f"said-{self._count}.txt"
         order = {
             "arguments": [str(argument) for argument in arguments],
-            "env": self._environment,
+            "env": self._environment if environment is None else environment,
             "cwd": str(self._folder),
             "stdout": str(said),
             "stderr": str(said),
+            "terminal": terminal,
+            "before": before,
         }
         return Command(self, int(self.ask(order)), said)
 
@@ -54,11 +58,26 @@ class Command:
         self.said = said
         self.code = None
 
-    def send(self, signal):
-        os.kill(self.pid, signal)
+    def send(self, number):
+        os.kill(self.pid, number)
 
     def wait(self):
         """Its exit code, or minus the signal that killed it."""
         if self.code is None:
             self.code = int(self._commands.ask({"wait": self.pid}))
         return self.code
+
+    # As of a subprocess.Popen:
+
+    @property
+    def returncode(self):
+        return self.code
+
+    def poll(self):
+        if self.code is None and (said := self._commands.ask({"poll": self.pid}).strip()):
+            self.code = int(said)
+        return self.code
+
+    def kill(self):
+        if self.poll() is None:
+            self.send(signal.SIGKILL)

@@ -14,13 +14,21 @@ PATIENCE = 120
 
 
 class Terminal:
-    """The command in a pseudo-terminal; ``before`` is Python that is run in its process first."""
+    """The command in a pseudo-terminal; ``before`` is Python that is run in its process first.
 
-    def __init__(self, arguments, environment, *, size=(80, 24), before=None):
+    With ``commands``, it is forked off the process that those are forked off, and so need not import torch.
+    """
+
+    def __init__(self, arguments, environment, *, size=(80, 24), before=None, commands=None):
         self._near, far = pty.openpty()
         self.resize(*size, far)
         self.modes_before = termios.tcgetattr(far)
         self._far = far
+        self.screen = ""
+        if commands is not None:
+            there = os.ttyname(far)
+            self.process = commands.start(*arguments, terminal=there, before=before, environment=environment)
+            return
         self.process = subprocess.Popen(
             [sys.executable, *_program(before), *map(str, arguments)],
             env=environment,
@@ -30,7 +38,6 @@ class Terminal:
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509, no other thread runs here
         )
-        self.screen = ""
 
     def until(self, words):
         """Read until ``words`` have appeared; fails the test when they do not."""

@@ -17,11 +17,18 @@ def run(order):
     os.environ.clear()
     os.environ.update(order["env"])
     os.chdir(order["cwd"])
-    for name, descriptor in (("stdout", 1), ("stderr", 2)):
-        file = os.open(order[name], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        os.dup2(file, descriptor)
-        os.close(file)
+    if order["terminal"] is not None:
+        terminal = os.open(order["terminal"], os.O_RDWR)  # which makes it the session's own
+        for descriptor in (0, 1, 2):
+            os.dup2(terminal, descriptor)
+        os.close(terminal)
+    else:
+        for name, descriptor in (("stdout", 1), ("stderr", 2)):
+            file = os.open(order[name], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            os.dup2(file, descriptor)
+            os.close(file)
     sys.argv = ["cifar-tui", *order["arguments"]]
+    exec(order["before"] or "", {})
     try:
         cli.main(order["arguments"])
     except SystemExit as done:
@@ -36,6 +43,10 @@ for line in sys.stdin:
     if "wait" in order:
         _, status = os.waitpid(order["wait"], 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
+        continue
+    if "poll" in order:
+        ended, status = os.waitpid(order["poll"], os.WNOHANG)
+        print(os.waitstatus_to_exitcode(status) if ended else "", flush=True)
         continue
     child = os.fork()
     if child == 0:

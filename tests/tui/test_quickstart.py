@@ -80,7 +80,9 @@ def bindings(kinds):
 
 
 def unused(kinds, used):
-    return [f"{kind.__name__} {each.id} {each.action}" for kind, each in bindings(kinds) if (kind, each.action) not in used]
+    return [
+        f"{kind.__name__} {each.id} {each.action}" for kind, each in bindings(kinds) if (kind, each.action) not in used
+    ]
 
 
 async def press(pilot, *keys):
@@ -134,9 +136,7 @@ def kinds_of(run):
 
 
 def started(folder, **changes):
-    app = make_app(folder, background=Background(), **changes)
-    app.fault = None
-    return app
+    return make_app(folder, background=Background(), **changes)
 
 
 def assert_whole(run):
@@ -173,6 +173,7 @@ async def look_at_all(pilot):
     await use(pilot, "monitor.reset")
 
 
+@pytest.mark.slow
 async def test_the_quick_start_is_chosen_measured_trained_steered_and_completed(tmp_path, used):
     folder = tmp_path / "runs"
     app = started(folder, draft=Draft("quickstart", edits=(*SMALL, ("data.kind", "cifar10"))))
@@ -249,6 +250,7 @@ async def state(pilot, run, word):
     await until(pilot, lambda: runs.current(run).state == word)
 
 
+@pytest.mark.slow
 async def test_runs_are_steered_resumed_forked_compared_and_deleted_from_their_list(tmp_path, used):
     folder = tmp_path / "runs"
     app = started(folder, draft=Draft("quickstart", edits=(("data.limit", "256"), ("training.epochs", "100000"))))
@@ -310,6 +312,9 @@ async def test_runs_are_steered_resumed_forked_compared_and_deleted_from_their_l
         await until(pilot, lambda: "as of " in text(app))
         await press(pilot, *[each.key.split(",")[0] for each in CompareScreen.BINDINGS])
         await until(pilot, lambda: "as of " in text(app))
+        await use(pilot, "help")
+        await shown(pilot, Help)
+        await use(pilot, "help.close")
         while isinstance(app.screen, CompareScreen):
             await use(pilot, "back")
         await use(pilot, "runs.mark-all")

@@ -360,7 +360,10 @@ async def test_a_stopped_run_is_resumed_and_shown(folder):
     began = Started(app)
     async with app.run_test() as pilot:
         await opened(app, pilot, 1)
-        await pilot.press("r")
+        await pilot.press("r", "r", "r")
+        await until(pilot, lambda: isinstance(app.screen, Choice))
+        assert began.starts == []
+        await pilot.press("y")
         await until(pilot, lambda: began.shown)
         assert [start.run for start in began.starts] == [run]
         assert began.starts[0].resumed

@@ -98,6 +98,7 @@ def test_launch_with_a_wrong_value_being_typed(looks_as_before):
     async def typed(pilot):
         await go_to_key(pilot, "optimizer.lr")
         await pilot.press("enter", *"abc")
+        await seen(pilot, "must be a number, not 'abc'")
 
     app = launch(draft=draft)
     app.background.tell(data=Availability(False, "cifar10 is not here", True, (50_000, 10_000)), probe=None)
@@ -218,5 +219,3 @@ def opening(app, show):
     app.show_run = lambda _: show()
     app._first = object()
     return app
-
-

@@ -12,7 +12,6 @@ from typing import ClassVar, Literal
 from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.screen import Screen
@@ -24,6 +23,7 @@ from cifar_experiments.runs import Run
 from cifar_tui.background import Background
 from cifar_tui.driver import Terminal
 from cifar_tui.following import Following
+from cifar_tui.keys import bindings
 from cifar_tui.screens.dialogs import Option
 from cifar_tui.screens.help import Help
 from cifar_tui.screens.launch import LaunchScreen
@@ -148,7 +148,7 @@ class CifarApp(App[None]):
         import cifar_tui.screens.runs  # noqa: F401
 
         self.background.start()
-        known = binding_ids(DOMNode)
+        known = bindings()
         unknown = (f"keys: there is no {name}" for name in self.settings.keys if name not in known)
         for fault in (*self.settings.faults, *unknown):
             self.notify(printable(fault), severity="error", markup=False, timeout=10)
@@ -248,9 +248,3 @@ class CifarApp(App[None]):
         # Textual's only word of it; its own printed traceback goes where descriptor 2 leads.
         self.fault = self.fault or error
         super()._handle_exception(error)
-
-
-def binding_ids(kind: type[DOMNode]) -> set[str]:
-    """Return the ids of all bindings of a class and of those made from it: what settings can give other keys to."""
-    own = {binding.id for binding in vars(kind).get("BINDINGS", ()) if isinstance(binding, Binding) and binding.id}
-    return own.union(*(binding_ids(each) for each in kind.__subclasses__()))

@@ -13,6 +13,7 @@ import click
 
 from cifar_core.errors import CifarError
 from cifar_tui.compare_cli import compare
+from cifar_tui.keys_cli import keys
 from cifar_tui.live_cli import live_commands
 from cifar_tui.presets_cli import presets_group
 from cifar_tui.run_cli import run
@@ -47,9 +48,10 @@ def cli(context: click.Context) -> None:
     cifar-tui --no-tui EXPERIMENT [KEY=VALUE ...]  train it at once, without screens
     cifar-tui --model M --augment A --optimizer O  train these three presets together
     cifar-tui --resume RUN                         go on with a run from its last checkpoint
+    cifar-tui attach RUN                           watch and control a run, wherever it was started
     cifar-tui presets list                         what there is to choose from
     cifar-tui runs list                            what was trained, and what is being trained
-    cifar-tui attach RUN                           follow a run; Ctrl+C leaves it running
+    cifar-tui serve                                the app in a browser on this machine
     cifar-tui run --help                           all options of training
 
     Try `cifar-tui quickstart` and press Enter: it takes seconds, and nothing has to be downloaded.
@@ -62,6 +64,7 @@ def cli(context: click.Context) -> None:
 
 
 cli.add_command(compare)
+cli.add_command(keys)
 cli.add_command(presets_group)
 cli.add_command(run)
 cli.add_command(runs_group)

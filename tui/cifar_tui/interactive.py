@@ -46,7 +46,7 @@ def run(
     """Show the app until it is left and its trainings are done with; ends the process.
 
     Args:
-        draft: What the launch screen begins with.
+        draft: What the launch screen begins with; where it names nothing, that is the quick start.
         runs_dir: See ``runs_folder``.
         starts: Trainings to begin at once, one after another; the first is shown.
         watch: A run to show at once.
@@ -65,7 +65,7 @@ def run(
             first = added[0] if added else None if watch is None else Following(watch)
             layout = read_layout(layout_path())
             app = CifarApp(
-                draft=draft,
+                draft=Draft("quickstart") if draft == Draft() else draft,  # which trains wherever it is
                 trainings=trainings,
                 background=background,
                 settings=read_settings(settings_path()),

@@ -115,8 +115,7 @@ def _show(experiment: str | None, resume: tuple[str, ...], changes: dict[str, An
     for name in resume:  # all, before one of them is changed
         find(name, runs_dir)
     starts = [_reopened(name, changes, runs_dir) for name in resume]
-    # The one that trains wherever it is, when nothing was named.
-    interactive.run(Draft("quickstart") if resume or draft == Draft() else draft, runs_dir, starts=starts)
+    interactive.run(Draft() if resume else draft, runs_dir, starts=starts)
 
 
 def _train(

@@ -175,6 +175,10 @@ class RunsScreen(Room):
         except (CifarError, OSError) as error:
             self.tell(error, wrong=True)
             return
+        # The key that opens this screen is the same: held, it must not begin a training.
+        go = Option("y", "yes, in this process")
+        if run is not None and await self.choose(f"Go on with {run.id} from its last checkpoint?", [go]) != "y":
+            return
         self.cifar.show_run(self.cifar.trainings.add(start))
 
     @work(exclusive=True, group="question")
