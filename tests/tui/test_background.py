@@ -163,3 +163,18 @@ def test_a_download_is_shown_as_it_goes_on_and_no_longer_afterwards(monkeypatch)
     assert prepared.readiness.preparing.subject == "images"
     with prepared.held():  # it is cut between two events
         pass
+
+
+def test_what_was_found_out_for_one_choice_is_never_shown_for_another_one(scripted):
+    until(lambda: scripted.version == 0)
+    told = threading.Event()
+    scripted.act = lambda: (scripted._tell(scripted._control, steps=942, seconds=7.0), told.set())
+    scripted.wish(config(1))
+    assert told.wait(PATIENCE)
+    assert scripted.readiness.steps == 942
+    late = scripted._control
+    scripted.act = lambda: None
+    scripted.wish(config(2))
+    assert scripted.readiness.steps is None
+    scripted._tell(late, steps=942)
+    assert scripted.readiness.steps is None

@@ -12,12 +12,12 @@ from typing import ClassVar, Literal
 from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.screen import Screen
 
 from cifar_core.errors import printable
-from cifar_experiments.live.protocol import Stop
 from cifar_experiments.presets.draft import Draft
 from cifar_experiments.runs import Run
 from cifar_tui.background import Background
@@ -92,6 +92,7 @@ class CifarApp(App[None]):
         """What the screens failed for, if they did."""
         self._first = first
         self._losses = 0
+        self._clashes: set[frozenset[str]] = set()
         self.animation_level = "none"
         for theme in COLOURS.values():
             self.register_theme(theme)
@@ -223,10 +224,18 @@ class CifarApp(App[None]):
         if answer == "d":
             self.leave("detach")
         elif answer == "e":
-            await self.trainings.current.ask(Stop(after_epoch=True))
+            self.trainings.stop_after_epoch()
             self.leave("wait")
         elif answer == "n":
             self.leave("stop")
+
+    def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:  # noqa: ARG002
+        """Tell, once, that settings give one key to two things, of which one can no longer be reached by it."""
+        names = frozenset(printable(binding.id) for binding in clashed_bindings)
+        if names not in self._clashes:
+            self._clashes.add(names)
+            words = f"settings: {', '.join(sorted(names))} lost their key to another one of the same key"
+            self.notify(words, severity="warning", markup=False, timeout=10)
 
     def leave(self, farewell: Farewell) -> None:
         """Leave the screens at once; safe to call in the app's own thread alone."""

@@ -73,6 +73,9 @@ class Background:
     def wish(self, config: Config, *, download: bool = False) -> None:
         """Prepare for this choice, and for no other one; images are only downloaded if it says so."""
         with self._changed:
+            if self._wish is None or config != self._wish[0]:
+                # What is known of another choice would be taken for this one's.
+                self._show(Readiness(torch=self.readiness.torch, device=self.readiness.device))
             self._wish = config, download
             self._give_up()
 
@@ -109,9 +112,9 @@ class Background:
             try:
                 self._prepare(config, control, download)
             except CifarError as error:
-                self._tell(error=printable(error), preparing=None)
+                self._tell(control, error=printable(error), preparing=None)
             except BaseException as error:  # noqa: BLE001, told where the estimate would be; the training may do better
-                self._tell(error=f"{type(error).__name__}: {printable(error)}", preparing=None)
+                self._tell(control, error=f"{type(error).__name__}: {printable(error)}", preparing=None)
 
     def _next(self, done: int) -> tuple[int, tuple[Config, bool]]:
         """Wait for a wish that is not ``done`` and has stood for a moment."""
@@ -122,32 +125,32 @@ class Background:
                 return number, self._wish
 
     def _prepare(self, config: Config, control: Control, download: bool) -> None:
-        self._tell(data=None, images=None, steps=None, probe=None, seconds=None, error=None, preparing=None)
+        self._tell(control, images=None, steps=None, probe=None, seconds=None, error=None, preparing=None)
         from cifar_core.data.availability import availability
 
         there = availability(config.data)
-        self._tell(data=there)
+        self._tell(control, data=there)
         if self.readiness.torch is None:
             import torch
 
             import cifar_core.trainer  # noqa: F401, so that a training need not
 
-            self._tell(torch=str(torch.__version__))
+            self._tell(control, torch=str(torch.__version__))
         from cifar_core import device
         from cifar_core.data.availability import availability
         from cifar_core.estimate import estimated_seconds, split_sizes, total_steps
         from cifar_core.probe import probe
 
-        self._tell(device=device.described(device.choose(config.training.device)))
+        self._tell(control, device=device.described(device.choose(config.training.device)))
         sizes = there.images
         if (there.there or download) and control.ending is None:
             sizes = self._read_images(config, control)
             if download:
-                self._tell(data=availability(config.data))
+                self._tell(control, data=availability(config.data))
         if sizes is None or control.ending is not None:
             return
         train, val = split_sizes(config.data, sizes[0])
-        self._tell(images=(train, val or sizes[1]), steps=total_steps(config, train))
+        self._tell(control, images=(train, val or sizes[1]), steps=total_steps(config, train))
         key = repr((config.model, config.augment, config.optimizer, config.training.model_copy(update=_NO_MATTER)))
         if key not in self._probes:
             measured = probe(config, control)
@@ -155,7 +158,7 @@ class Background:
                 return
             self._probes[key] = measured
         measured = self._probes[key]
-        self._tell(probe=measured, seconds=estimated_seconds(config, measured, train, sizes[1]))
+        self._tell(control, probe=measured, seconds=estimated_seconds(config, measured, train, sizes[1]))
 
     def _read_images(self, config: Config, control: Control) -> tuple[int, int] | None:
         """Have the images ready on disk and in the system's memory; return how many there are to train and to test."""
@@ -169,7 +172,7 @@ class Background:
             if sizes is None:
                 return None
             self._read[key] = sizes
-        self._tell(preparing=None)
+        self._tell(control, preparing=None)
         return self._read[key]
 
     def _driven(
@@ -181,9 +184,15 @@ class Background:
             except StopIteration as done:
                 return len(done.value.train), len(done.value.test)
             if isinstance(event, Preparing):
-                self._tell(preparing=event)
+                self._tell(control, preparing=event)
         return None
 
-    def _tell(self, **changes: object) -> None:
-        self.readiness = replace(self.readiness, **changes)  # type: ignore[arg-type]
+    def _tell(self, control: Control, **changes: object) -> None:
+        """Show what was found out, unless it is for a choice that was given up meanwhile."""
+        with self._changed:
+            if control.ending is None:
+                self._show(replace(self.readiness, **changes))  # type: ignore[arg-type]
+
+    def _show(self, readiness: Readiness) -> None:
+        self.readiness = readiness
         self.version += 1

@@ -168,7 +168,7 @@ class LaunchScreen(PanesScreen):
         readiness, trainings = self.cifar.background.readiness, self.cifar.trainings
         config = None if self._effect is None else self._effect.config
         kind = "images" if config is None else config.data.kind
-        found = parts(readiness, kind, trainings.current, max(0, len(trainings.waiting) - 1), self._key)
+        found = parts(readiness, kind, trainings.current, len(trainings.waiting), self._key)
         self.query_one(StatusLine).show(found)
         waits = trainings.current is not None
         self.query_one(WillRun).show(self._effect, readiness, waits=waits)

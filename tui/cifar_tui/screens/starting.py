@@ -63,7 +63,7 @@ async def _elsewhere(room: Room, draft: Draft) -> None:
     """Train in a process of its own, and show it."""
     (made,) = await asyncio.to_thread(launching.starts, draft, room.cifar.runs_dir)
     room.tell(f"starting {made.run.id} in a process of its own")
-    await asyncio.to_thread(detaching.spawn, [made.run])
+    await asyncio.to_thread(detaching.spawn, [made.run], lambda: not room.app.is_running)
     room.cifar.open_run(made.run)
 
 
