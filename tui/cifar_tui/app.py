@@ -12,7 +12,6 @@ from typing import ClassVar, Literal
 from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.screen import Screen
@@ -23,7 +22,7 @@ from cifar_experiments.runs import Run
 from cifar_tui.background import Background
 from cifar_tui.driver import Terminal
 from cifar_tui.following import Following
-from cifar_tui.keys import bindings
+from cifar_tui.keys import wrong_keys
 from cifar_tui.screens.dialogs import Option
 from cifar_tui.screens.help import Help
 from cifar_tui.screens.launch import LaunchScreen
@@ -92,7 +91,6 @@ class CifarApp(App[None]):
         """What the screens failed for, if they did."""
         self._first = first
         self._losses = 0
-        self._clashes: set[frozenset[str]] = set()
         self.animation_level = "none"
         for theme in COLOURS.values():
             self.register_theme(theme)
@@ -149,9 +147,7 @@ class CifarApp(App[None]):
         import cifar_tui.screens.runs  # noqa: F401
 
         self.background.start()
-        known = bindings()
-        unknown = (f"keys: there is no {name}" for name in self.settings.keys if name not in known)
-        for fault in (*self.settings.faults, *unknown):
+        for fault in (*self.settings.faults, *wrong_keys(self.settings.keys)):
             self.notify(printable(fault), severity="error", markup=False, timeout=10)
         # Data loaders that spawn their workers need it, and could not start it while descriptors are redirected.
         from multiprocessing import resource_tracker
@@ -228,14 +224,6 @@ class CifarApp(App[None]):
             self.leave("wait")
         elif answer == "n":
             self.leave("stop")
-
-    def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:  # noqa: ARG002
-        """Tell, once, that settings give one key to two things, of which one can no longer be reached by it."""
-        names = frozenset(printable(binding.id) for binding in clashed_bindings)
-        if names not in self._clashes:
-            self._clashes.add(names)
-            words = f"settings: {', '.join(sorted(names))} lost their key to another one of the same key"
-            self.notify(words, severity="warning", markup=False, timeout=10)
 
     def leave(self, farewell: Farewell) -> None:
         """Leave the screens at once; safe to call in the app's own thread alone."""
