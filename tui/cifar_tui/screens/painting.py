@@ -122,7 +122,7 @@ class Painting:
         self._evaluated = evaluated
         classes, confused = history.per_class(), history.most_confused(_CONFUSED)
         self._screen.query_one("#class-rows", Lines).show(
-            lambda width, _height: class_rows(classes, width, plain=plain)
+            lambda width, height: class_rows(classes, width, height, plain=plain)
         )
         self._screen.query_one("#confused", Lines).show(
             lambda width, height: confused_rows(confused, width, height, plain=plain)

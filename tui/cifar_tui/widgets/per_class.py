@@ -13,16 +13,25 @@ from cifar_tui.widgets.progress import bar
 from cifar_tui.widgets.shapes import Row
 
 _LONGEST_NAME = 20
+_NARROWEST_COLUMN = 15
+_ROOM_FOR_CHANGE = 24
+_BETWEEN = "  "
 _NONE_YET = "No evaluation yet: it comes at the end of an epoch."
 
 
-def class_rows(classes: Sequence[ClassAccuracy], width: int, *, plain: bool) -> list[Row]:
+def class_rows(classes: Sequence[ClassAccuracy], width: int, height: int, *, plain: bool) -> list[Row]:
     """Return a row for each class: its name, a bar, percent, and the change in percentage points with its sign.
 
-    ``plain`` asks for ASCII.
+    Where that are more rows than ``height``, and two columns without bars are not, it is these: ten classes can be
+    seen at once in a small terminal too. ``plain`` asks for ASCII.
     """
     if not classes:
         return [[(piece, "muted")] for piece in folded(_NONE_YET, max(width, 1))]
+    half = -(-len(classes) // 2)
+    if half <= height < len(classes) and width >= 2 * _NARROWEST_COLUMN + len(_BETWEEN):
+        room = (width - len(_BETWEEN)) // 2
+        left, right = ([_brief(each, room, plain) for each in part] for part in (classes[:half], classes[half:]))
+        return [[*row, (_BETWEEN, ""), *(right[place] if place < len(right) else [])] for place, row in enumerate(left)]
     longest = max(min(_LONGEST_NAME, width // 3), 1)
     names = [clean(row.name, longest, plain) for row in classes]
     longest = max(cell_len(name) for name in names)
@@ -50,6 +59,13 @@ def confused_rows(confused: Sequence[Confused], width: int, height: int, *, plai
             row = [("  ", "")]
         row += piece
     return [*rows, row][:height] if confused else []
+
+
+def _brief(row: ClassAccuracy, width: int, plain: bool) -> Row:
+    changed = row.change is not None and width >= _ROOM_FOR_CHANGE
+    room = width - (14 if changed else 7)
+    name = set_cell_size(clean(row.name, room, plain), room)
+    return [(name, ""), *_measured(row.accuracy, 0, plain), *(_change(row.change) if changed else [])]
 
 
 def _measured(accuracy: float | None, room: int, plain: bool) -> Row:
