@@ -62,8 +62,9 @@ async def left(config, folder):
 
 async def cancelled(config, folder):
     async def work():
-        async for _ in train(config, None, folder):
-            await asyncio.sleep(0)
+        async with contextlib.aclosing(train(config, None, folder)) as events:
+            async for _ in events:
+                await asyncio.sleep(0)
 
     task = asyncio.create_task(work())
     await asyncio.sleep(0.01)
