@@ -224,7 +224,7 @@ async def test_several_seeds_can_be_left(tmp_path, added):
 
 async def test_a_detached_start_shows_the_run(tmp_path, monkeypatch):
     spawned = []
-    monkeypatch.setattr(detaching, "spawn", spawned.extend)
+    monkeypatch.setattr(detaching, "spawn", lambda runs, _unwanted: spawned.extend(runs))
     app = make_app(tmp_path / "runs")
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot)
@@ -235,7 +235,7 @@ async def test_a_detached_start_shows_the_run(tmp_path, monkeypatch):
 
 
 async def test_a_detached_start_that_fails_is_told(tmp_path, monkeypatch):
-    def spawn(_):
+    def spawn(*_):
         raise CifarError("it was not to be")
 
     monkeypatch.setattr(detaching, "spawn", spawn)
@@ -400,7 +400,7 @@ async def test_keys_can_be_changed(tmp_path, added):
 async def test_what_is_chosen_while_another_process_starts_stays(tmp_path, monkeypatch):
     going, spawned = threading.Event(), []
 
-    def spawn(runs):
+    def spawn(runs, _unwanted):
         going.wait(60)
         spawned.extend(runs)
 

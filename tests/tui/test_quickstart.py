@@ -274,6 +274,7 @@ async def test_runs_are_steered_resumed_forked_compared_and_deleted_from_their_l
         await answer(pilot, Choice, "n")
         await ended(pilot, trainings[0])
         await use(pilot, "runs.resume")
+        await answer(pilot, Choice, "y")
         await shown(pilot, MonitorScreen)
         assert app.screen.watched.status == "waiting"
         await use(pilot, "back")

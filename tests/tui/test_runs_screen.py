@@ -105,6 +105,7 @@ async def test_an_empty_folder_is_a_sentence_that_says_where_and_how(folder):
         assert f"No runs in {folder} yet" in said(app)
         for key in ("enter", "r", "e", "d", "p", "x", "space", "a", "down", "up", "pagedown", "pageup", "home", "end"):
             await pilot.press(key)
+        await until(pilot, lambda: told(app))
         assert set(told(app)) == {"There is no run here to do that with."}
         assert isinstance(app.screen, RunsScreen)
 
