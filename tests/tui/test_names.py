@@ -9,7 +9,7 @@ from textual.message_pump import MessagePump
 
 import cifar_tui
 
-MEANT = {("CifarApp", "_handle_exception"), ("Driver", "_get_terminal_size")}
+MEANT = {("CifarApp", "_handle_exception"), ("Room", "_screen_resized"), ("Driver", "_get_terminal_size")}
 
 
 def ours():

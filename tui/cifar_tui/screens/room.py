@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
@@ -64,6 +65,12 @@ class Room(Screen[None]):
         if action == "leave":
             return self is not self.app.screen_stack[0]
         return super().check_action(action, parameters)
+
+    def _screen_resized(self, size: Size) -> None:
+        # Textual tells a screen of each change of its layout by another resize. Two that cross would follow each other
+        # for ever, and nothing else would be done any more: only that to the terminal's size now counts.
+        if size == self.app.size:
+            super()._screen_resized(size)
 
     def action_leave(self) -> None:
         """Go one screen back."""
