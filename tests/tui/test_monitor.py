@@ -129,6 +129,7 @@ async def test_on_a_tiny_terminal_one_pane_is_shown_at_a_time(run):
 async def test_below_that_there_is_a_sentence_and_every_key_does_no_harm(run):
     async with opened(run).run_test(notifications=True, size=(20, 5)) as pilot:
         await seen(pilot, "cifar-tui needs 40 x")
+        assert not pilot.app.screen.query_one("#charts").display
         await pilot.press(*"12345fylsw+-0", "tab", "left", "right", "up")
         for size in [(10, 3), (39, 12), (1, 1), (40, 11)]:
             await pilot.resize_terminal(*size)

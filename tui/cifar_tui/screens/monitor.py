@@ -153,9 +153,11 @@ class MonitorScreen(Controlled):
         for pane in PANES:
             self.query_one(f"#{pane}").display = pane in self._visible
         above, side = {"loss", "accuracy"} & {*self._visible}, {"machine", "log"} & {*self._visible}
-        self.query_one("#charts").display = bool(above)
-        self.query_one("#side").display = bool(side)
-        self.query_one("#below").display = bool(side) or "classes" in self._visible
+        # What is set here outweighs the rule that hides all but a sentence.
+        room = not self.has_class("-small")
+        self.query_one("#charts").display = room and bool(above)
+        self.query_one("#side").display = room and bool(side)
+        self.query_one("#below").display = room and (bool(side) or "classes" in self._visible)
         self.set_class(not above, "-filled")
         self.asked()
 
