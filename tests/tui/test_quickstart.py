@@ -308,6 +308,7 @@ async def test_runs_are_steered_resumed_forked_compared_and_deleted_from_their_l
         await press(pilot, *"quick", "enter")
         for name in ("runs.sort", "runs.reverse", "runs.mark"):
             await use(pilot, name)
+        await until(pilot, lambda: len(app.screen.query_one(RunTable)._entries) == 3)  # with the fork
         await use(pilot, "runs.mark-all", "runs.compare")
         await shown(pilot, CompareScreen)
         await until(pilot, lambda: "as of " in text(app))
@@ -321,6 +322,7 @@ async def test_runs_are_steered_resumed_forked_compared_and_deleted_from_their_l
         await use(pilot, "runs.mark-all")
         await highlight(pilot, first)
         await use(pilot, "runs.delete")
+        await until(pilot, lambda: "Delete this run" in text(app))
         await answer(pilot, Choice, "y")
         await until(pilot, lambda: not first.path.exists())
         assert set(runs.in_folder(folder)) == {fork, second}
