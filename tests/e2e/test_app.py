@@ -342,7 +342,7 @@ def test_quitting_in_mid_epoch_asks_and_saves(training):
 def test_detaching_goes_on_exactly_in_a_process_of_its_own(training):
     shown, run = training
     shown.type(b"q")
-    shown.until("Leave it to itself?")
+    shown.until("detach: it goes on")
     shown.type(b"d")
     assert shown.wait() == 0
     assert_in_order(shown)
