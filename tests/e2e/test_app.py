@@ -459,15 +459,13 @@ def test_a_suspended_app_gives_the_terminal_back_and_comes_again(training):
 @pytest.mark.slow
 def test_a_terminal_that_stops_reading_holds_up_nothing(training):
     shown, run = training
-    process = psutil.Process(shown.process.pid)
     shown.read_for(1)
-    before, memory = steps_of(run), process.memory_info().rss
-    for _ in range(20):  # unread, with keys and resizes that ask for more
+    before = steps_of(run)
+    for _ in range(20):  # unread, with keys and resizes that ask for more; what waits is bounded, see test_outlet
         shown.type(b"\t")
         shown.resize(80 + _ % 2, 24)
         time.sleep(0.5)
     assert steps_of(run) > before + 100
-    assert process.memory_info().rss < memory + 32 * 2**20
     # It reads again, and sees how things are.
     steps, written = steps_of(run), len(shown.screen)
     until(lambda: len(shown.screen) > written + 1000, shown)
