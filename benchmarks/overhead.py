@@ -162,11 +162,12 @@ def plain_loop(
 
 def bare(case: Case, config: Config, images: Images, device: torch.device, *, fused: bool | None = None) -> Segment:
     """The plain loop over batches that are ready."""
-    prepared = augment.prepare(config.augment, images.images, 0)
+    prepared = augment.prepare(config.augment, images.images, 0, classes=10, device=images.images.device)
     indices = torch.arange(READY_BATCHES * case.batch_size) % len(images)
-    floats = prepared(images.images[indices], indices, 1, torch.Generator().manual_seed(0)).to(device)
-    labels = images.labels[indices].to(device)
-    ready = list(zip(floats.split(case.batch_size), labels.split(case.batch_size), strict=True))
+    chosen = images.at(indices)
+    floats, labels = prepared(chosen.images, chosen.labels, indices, epoch=1, seed=0, batch_size=case.batch_size)
+    batches = zip(floats.to(device).split(case.batch_size), labels.to(device).split(case.batch_size), strict=True)
+    ready = list(batches)
     return plain_loop(case, device, itertools.cycle(ready), fused=fused)
 
 
