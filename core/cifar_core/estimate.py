@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cifar_core.config import Config, Data
+from cifar_core.data import quotas
 
 EVALUATED = 1 / 3
 """What an image costs in evaluation, of its cost in training: a forward pass alone; the backward pass costs two."""
@@ -25,20 +27,41 @@ class Probe:
     """Of a whole batch."""
 
 
-def split_sizes(config: Data, train: int) -> tuple[int, int]:
-    """Return how many of ``train`` images are trained on and how many held out, after limit and validation.
+def split_sizes(config: Data, sizes: Sequence[int]) -> tuple[int, int] | None:
+    """Return how many images are trained on and how many held out, as ``splits.divide`` does it.
 
-    The numbers are exact, since no class's share changes them. Where either is 0 and images were to be held out,
-    ``splits.hold_out`` refuses.
+    The numbers are exact. Where either is 0 and images were to be held out, ``splits.divide`` refuses.
+
+    Args:
+        config: The ``data`` section.
+        sizes: Of the chosen classes, how many training images there are.
+
+    Returns:
+        None where an imbalance keeps shares of what is left of each class after a draw: then only the draw tells.
     """
-    total = train if config.limit is None else min(config.limit, train)
+    if config.limit is not None and config.limit < sum(sizes):
+        sizes = quotas.in_proportion(sizes, config.limit)
+    total = sum(sizes)
     held_out = int(config.validation * total + 0.5)
-    return total - held_out, held_out
+    if config.folds is not None:
+        held_out = total // config.folds + (config.fold <= total % config.folds)
+    if config.imbalance == 1:
+        return total - held_out, held_out
+    if config.folds is not None or (held_out and not config.stratified):
+        return None
+    left = [size - out for size, out in zip(sizes, quotas.in_proportion(sizes, held_out), strict=True)]
+    return sum(quotas.long_tail(left, config.imbalance)), held_out
 
 
 def steps_per_epoch(config: Config, train_images: int) -> int:
-    """Return the number of optimizer steps in one pass over ``train_images``, the last of which may be smaller."""
-    return math.ceil(train_images / config.training.batch_size)
+    """Return the number of optimizer steps in one pass over ``train_images``.
+
+    The last one may be of fewer images than the others, unless ``training.drop_last`` leaves it out.
+    """
+    training = config.training
+    if training.drop_last and train_images > training.batch_size:
+        return train_images // training.batch_size
+    return math.ceil(train_images / training.batch_size)
 
 
 def total_steps(config: Config, train_images: int) -> int:
@@ -47,28 +70,30 @@ def total_steps(config: Config, train_images: int) -> int:
     return min(steps, config.training.max_steps or steps)
 
 
-def estimated_seconds(config: Config, probe: Probe, train_images: int, test_images: int) -> float:
+def estimated_seconds(config: Config, probe: Probe, train_images: int, test_images: int, held_out: int = 0) -> float:
     """Return about how many seconds a whole training takes, its evaluations included.
 
     Every image is taken to cost the same, in a smaller last batch too, and a third of that in evaluation. Left out
-    is what comes before the first step, checkpoints, and an early end for want of patience.
+    is what comes before the first step, checkpoints, extra test sets, and an early end for want of patience.
 
     Args:
         config: The experiment.
         probe: What a step of it costs.
-        train_images: Trained on, so without those held out; these are reckoned from their share.
+        train_images: Trained on, so without those held out.
         test_images: Evaluated on after the last step and, where none are held out, whenever evaluation is due.
+        held_out: Validation images.
     """
-    training, share = config.training, config.data.validation
+    training = config.training
     steps, per_epoch = total_steps(config, train_images), steps_per_epoch(config, train_images)
     if steps == 0:
         return 0.0
     epochs, rest = divmod(steps, per_epoch)
-    trained = epochs * train_images + min(rest * training.batch_size, train_images)
+    seen = min(per_epoch * training.batch_size, train_images)
+    trained = epochs * seen + min(rest * training.batch_size, seen)
     every = training.evaluate_every
     evaluations = steps // every if every else math.ceil(steps / per_epoch)
-    if share:
-        evaluated = evaluations * round(train_images * share / (1 - share)) + test_images
+    if held_out:
+        evaluated = evaluations * held_out + test_images
     else:
         # The last evaluation is the final one, if it was made after the last step.
         final = every is not None and steps % every != 0

@@ -1,4 +1,4 @@
-"""Several runs side by side: where their configurations differ, how far seeds spread, which classes gain."""
+"""Several runs side by side: where their configurations differ, how far seeds and folds spread, which classes gain."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from cifar_experiments.runs import Run, Summary, current, read_events
 
 _LABELS = ("name", "description")
 """Keys that say what a run is called, and decide nothing."""
+REPETITIONS = ("training.seed", "data.fold")
+"""Keys whose values are as good as each other: runs that differ in these alone are repetitions."""
+_SPLITS: tuple[Split, ...] = ("test", "val")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Compared:
     """Dotted keys of its configuration and their values as TOML, in order; one without a value is not there."""
     history: History
     evaluations: Mapping[Split, Evaluated]
-    """The newest on the images of each split."""
+    """The newest on the validation and on the test images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ def read(run: Run) -> Compared:
     evaluations: dict[Split, Evaluated] = {}
     for event in read_events(run.events):
         history.apply(event)
-        if isinstance(event, Evaluated):
+        if isinstance(event, Evaluated) and event.split in _SPLITS:
             evaluations[event.split] = event
     return Compared(run, current(run), _values(run), history, MappingProxyType(evaluations))
 
@@ -112,19 +115,19 @@ def differences(compared: Sequence[Compared]) -> list[Difference]:
     return found
 
 
-def seed_groups(compared: Sequence[Compared]) -> list[tuple[int, ...]]:
-    """Return the indices of the runs that differ in nothing but their seed, in the order of their first ones.
+def groups(compared: Sequence[Compared]) -> list[tuple[int, ...]]:
+    """Return the indices of the runs that differ in nothing but their seed and fold, in the order of their first ones.
 
     What runs are called does not count. Everything else does: other images may lie at another ``data.root``, and
     another ``training.device`` or other ``training.threads`` add up in another order, so that their share in the
     spread would be taken for the seed's. A run that went on from another one's checkpoint is no equal of one that
     made all of its steps itself: it goes with those of the same parent.
     """
-    groups: dict[object, list[int]] = {}
+    alike: dict[object, list[int]] = {}
     for index, each in enumerate(compared):
-        values = {key: value for key, value in each.values.items() if key not in (*_LABELS, "training.seed")}
-        groups.setdefault((each.summary.parent, frozenset(values.items())), []).append(index)
-    return [tuple(group) for group in groups.values()]
+        values = {key: value for key, value in each.values.items() if key not in (*_LABELS, *REPETITIONS)}
+        alike.setdefault((each.summary.parent, frozenset(values.items())), []).append(index)
+    return [tuple(group) for group in alike.values()]
 
 
 def spread(values: Sequence[float]) -> Spread | None:
@@ -145,11 +148,19 @@ def accuracy(compared: Compared) -> float | None:
     return summary.best_top1 if summary.final_top1 is None else summary.final_top1
 
 
+def held_out_accuracy(compared: Compared) -> float | None:
+    """Return what a fold is judged by: the newest top-1 on the images held out, 0 to 1; None where it was not measured.
+
+    Not the best: that was chosen by these very images.
+    """
+    evaluation = compared.evaluations.get("val")
+    return None if evaluation is None else evaluation.top1
+
+
 def common_split(compared: Sequence[Compared]) -> Split | None:
     """Return the split that most of the runs were evaluated on, of two the test images; None where there is none."""
-    splits: tuple[Split, ...] = ("test", "val")
-    counts = {split: sum(split in each.evaluations for each in compared) for split in splits}
-    most = max(splits, key=lambda split: counts[split])
+    counts = {split: sum(split in each.evaluations for each in compared) for split in _SPLITS}
+    most = max(_SPLITS, key=lambda split: counts[split])
     return most if counts[most] else None
 
 

@@ -13,7 +13,7 @@ from generators import finished
 
 from cifar_core.config import Data
 from cifar_core.data import cifar, synthetic
-from cifar_core.data.availability import Availability, availability
+from cifar_core.data.availability import CLASSES, Availability, availability
 from cifar_core.data.load import load
 from cifar_core.data.releases import CIFAR10, CIFAR100
 from cifar_core.errors import DataError
@@ -202,6 +202,15 @@ def test_drawn_images_are_always_there():
     found = availability(Data(kind="synthetic"))
     assert (found.there, found.downloadable) == (True, False)
     assert found.images == (synthetic.TRAIN_IMAGES, synthetic.TEST_IMAGES)
+    assert CLASSES["synthetic"] == len(synthetic.CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("kind", "classes", "images"),
+    [("cifar10", ["cat", "dog"], (10_000, 2_000)), ("cifar100", ["seal", "otter"], (1_000, 200))],
+)
+def test_of_some_classes_the_images_are_counted_too(kind, classes, images, tmp_path):
+    assert availability(Data(kind=kind, root=str(tmp_path), classes=classes)).images == images
 
 
 @pytest.mark.real_data

@@ -40,6 +40,40 @@ def test_share_that_leaves_a_side_empty_is_refused():
         finished(load(Data(kind="synthetic", limit=20, validation=0.01), 0))
 
 
+ALL = {"kind": "synthetic", "classes": ["ring", "disc", "plus"], "limit": 300, "stratified": True, "imbalance": 4.0}
+
+
+@pytest.mark.parametrize("held_out", [{"validation": 0.2}, {"folds": 5, "fold": 3}])
+def test_what_is_trained_on_is_made_scarce_and_noisy_and_nothing_else_is(held_out):
+    clean = finished(load(Data(**ALL, **held_out), 3))[1]
+    noisy = finished(load(Data(**ALL, **held_out, label_noise=0.25), 3))[1]
+    assert noisy.classes == ("ring", "disc", "plus")
+    assert clean.train.labels.bincount().tolist() == [80, 40, 20]
+    assert torch.equal(noisy.train.images, clean.train.images)
+    assert int((noisy.train.labels != clean.train.labels).sum()) == 35
+    assert noisy.val.labels.bincount().tolist() == [20] * 3
+    assert noisy.test.labels.bincount().tolist() == [200] * 3
+    for split in ("val", "test"):
+        assert torch.equal(getattr(noisy, split).labels, getattr(clean, split).labels)
+
+
+def test_folds_deal_all_training_images_and_no_test_image():
+    whole = finished(load(Data(kind="synthetic", limit=103), 3))[1]
+    config = {"kind": "synthetic", "limit": 103, "folds": 4}
+    folds = [finished(load(Data(**config, fold=fold), 3))[1] for fold in (1, 2, 3, 4)]
+    known = contents(whole.train)
+    assert sorted(image for each in folds for image in contents(each.val)) == sorted(known)
+    for each in folds:
+        assert sorted(contents(each.train) + contents(each.val)) == sorted(known)
+        assert torch.equal(each.test.images, whole.test.images)
+        assert not set(contents(each.test)) & {*contents(each.train), *contents(each.val)}
+
+
+def contents(split):
+    """Each image as bytes."""
+    return [image.numpy().tobytes() for image in split.images]
+
+
 def test_root_with_a_nul_character_is_refused():
     with pytest.raises(DataError, match=r"^data\.root names no folder"):
         finished(load(Data(root="a\0b"), 0))

@@ -18,6 +18,8 @@ from cifar_core.events import Preparing
 
 IMAGES = {"cifar10": CIFAR10.images, "cifar100": CIFAR100.images, "synthetic": (10_000, 2_000)}
 """By kind, for training and for testing, where the number is the same everywhere."""
+CLASSES = {"cifar10": CIFAR10.classes, "cifar100": CIFAR100.classes, "synthetic": 10}
+"""By kind, of which each has as many images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,8 @@ class Availability:
     downloadable: bool
     """Whether ``load`` would download it."""
     images: tuple[int, int] | None
-    """For training and for testing, before limit and validation; None where that takes reading the files."""
+    """Of the chosen classes, for training and for testing, before any is left out or held out; None where that takes
+    reading the files."""
 
 
 def availability(config: Data) -> Availability:
@@ -39,7 +42,7 @@ def availability(config: Data) -> Availability:
     What is there may still be damaged. Of folders only the classes are looked at and of lists only their lines, not
     the image files. Raises nothing for what is missing or unreadable: the sentence says so.
     """
-    images = IMAGES.get(config.kind)
+    images = _images(config)
     try:
         there, sentence = _look(config)
     except OSError as error:
@@ -47,6 +50,14 @@ def availability(config: Data) -> Availability:
     except DataError as error:
         return Availability(False, str(error), False, images)
     return Availability(there, sentence, not there, images)
+
+
+def _images(config: Data) -> tuple[int, int] | None:
+    if config.kind not in IMAGES:
+        return None
+    train, test = IMAGES[config.kind]
+    chosen, classes = len(config.classes), CLASSES[config.kind]
+    return (train * chosen // classes, test * chosen // classes) if chosen else (train, test)
 
 
 def _look(config: Data) -> tuple[bool, str]:

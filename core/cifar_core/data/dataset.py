@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +41,8 @@ class Dataset:
     test: Images
     classes: tuple[str, ...]
     """Names by label; every label is below their number."""
+    extra: Mapping[str, Images] = field(default_factory=dict)
+    """Further test sets, by name: looked at once, after the training's end."""
 
 
 def from_arrays(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> Images:

@@ -1,9 +1,9 @@
-"""Images sorted into folders: train/CLASS/image and test/CLASS/image."""
+"""Images sorted into folders: train/CLASS/image and test/CLASS/image; or CLASS/image alone, to test on."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from cifar_core.data.files import Catalogue, ImageFile, look_at
@@ -43,15 +43,43 @@ def find_in_folders(root: Path) -> Generator[Preparing, None, Catalogue]:
     )
 
 
-def _folders(split: Path) -> list[str]:
+def find_by_class(root: Path, classes: Sequence[str]) -> Generator[Preparing, None, Catalogue]:
+    """Return the images of ``root/CLASS/image`` as test images, by class name and then by file name.
+
+    Args:
+        root: A folder with a folder for each class; links are followed.
+        classes: Names by label, which the folders must be of.
+
+    Raises:
+        DataError: if a folder is missing or empty or called like no class, or a file cannot be looked at.
+    """
+    progress = Progress("verify", printable(root.name), "images")
+    files: list[ImageFile] = []
+    for name in _folders(root, "data.extra_tests must name folders of CLASS/image"):
+        if name not in classes:
+            raise DataError(
+                f"{printable(root / name)} is none of the training classes ({', '.join(classes[:10])}"
+                f"{', ...' if classes[10:] else ''}): rename or remove the folder"
+            )
+        yield from progress.at(len(files))
+        files.extend(_images(root, name, classes.index(name)))
+    progress.total = len(files)
+    yield from progress.at(progress.total)
+    return Catalogue(
+        source=f"test folder {root.resolve()}",
+        title=printable(root.name),
+        train=[],
+        test=files,
+        classes=tuple(classes),
+    )
+
+
+def _folders(split: Path, wanted: str = "data.root must hold train/CLASS/image and test/CLASS/image") -> list[str]:
     try:
         with os.scandir(split) as entries:
             names = sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
     except OSError as error:
-        raise DataError(
-            f"{printable(split)} cannot be read ({error.strerror}): data.root must hold train/CLASS/image "
-            "and test/CLASS/image"
-        ) from error
+        raise DataError(f"{printable(split)} cannot be read ({error.strerror}): {wanted}") from error
     if not names:
         raise DataError(f"{printable(split)} has no folders: make one for each class, named like it")
     for name in names:

@@ -19,7 +19,7 @@ def data_home() -> Path:
     """
     named = os.environ.get("CIFAR_TUI_DATA")
     if named:
-        return _folder(named, "CIFAR_TUI_DATA")
+        return folder(named, "CIFAR_TUI_DATA")
     return platformdirs.user_data_path("cifar-tui", appauthor=False)
 
 
@@ -29,7 +29,7 @@ def data_root(config: Data) -> Path:
     Raises:
         DataError: if either names no possible folder.
     """
-    return data_home() if config.root is None else _folder(config.root, "data.root")
+    return data_home() if config.root is None else folder(config.root, "data.root")
 
 
 def unreadable(error: OSError) -> DataError:
@@ -38,7 +38,12 @@ def unreadable(error: OSError) -> DataError:
     return DataError(f"{where} ({error.strerror or error}): mend that or choose another data.root")
 
 
-def _folder(named: str, setting: str) -> Path:
+def folder(named: str, setting: str) -> Path:
+    """Return the folder that is ``named`` by a setting; ~ is the user's home.
+
+    Raises:
+        DataError: if no folder can be called that.
+    """
     if "\0" in named:
         raise DataError(f"{setting} names no folder, it holds a NUL character: {printable(named)}")
     try:
