@@ -154,10 +154,11 @@ def _unknown(path: tuple[Any, ...], tree: Mapping[str, object]) -> str:
     owners = [kind for kind, fields in _SECTIONS.get(section, {}).items() if word in fields.model_fields]
     elsewhere = [f"{other}.{word}" for other in _SECTIONS if word in _keys(other)]
     if owners:
-        hint = f"{' and '.join(owners)} {'has' if len(owners) == 1 else 'have'} it"
+        several = f"{', '.join(owners[:-1])} and {owners[-1]} have it"
+        hint = several if len(owners) > 1 else f"{owners[0]} has it"
     elif elsewhere:
         hint = f"did you mean {' or '.join(elsewhere)}?"
-    elif near := _nearest(word, known) or _nearest_anywhere(word):
+    elif near := _nearest(word, known, 0.8) or _nearest_anywhere(word) or _nearest(word, known):
         hint = f"did you mean {near}?"
     else:
         hint = ""

@@ -53,11 +53,11 @@ def test_an_optimizer_without_a_name_is_sgd_and_a_schedule_without_one_constant(
     [
         (
             {"optimizer": {"momentm": 0.9}},
-            "optimizer.momentm: unknown key; did you mean momentum? (allowed for sgd: lr, momentum, name, nesterov,",
+            "optimizer.momentm: unknown key; did you mean momentum? (allowed for sgd: decayed, lookahead, lr,",
         ),
         (
             {"optimizer": {"name": "adam", "nesterov": True}},
-            "optimizer.nesterov: unknown key; sgd has it (allowed for adam: betas, eps, lr, name, weight_decay)",
+            "optimizer.nesterov: unknown key; sgd and muon have it (allowed for adam: betas, decayed, eps,",
         ),
         (
             {"schedule": {"name": "cosine", "every": 3}},
@@ -79,9 +79,12 @@ def test_an_optimizer_without_a_name_is_sgd_and_a_schedule_without_one_constant(
         ({"optimizer": {"lr": float("inf")}}, "optimizer.lr: must be a finite number, not inf"),
         (
             {"optimizer": {"name": "sdg"}},
-            "optimizer.name: must be one of sgd, adam, adamw, not 'sdg'; did you mean sgd?",
+            "one of sgd, adam, adamw, lion, muon, schedule-free-adamw, not 'sdg'; did you mean sgd?",
         ),
-        ({"optimizer": {"name": 5}}, "optimizer.name: must be one of sgd, adam, adamw, not 5"),
+        (
+            {"optimizer": {"name": 5}},
+            "optimizer.name: must be one of sgd, adam, adamw, lion, muon, schedule-free-adamw, not 5",
+        ),
         ({"optimizer": 5}, "optimizer: must be a table, not 5"),
         ({"schedule": "cosine"}, "schedule: must be a table, not 'cosine'; did you mean schedule.name?"),
         ({"training": []}, "training: must be a table, not a list"),
@@ -155,8 +158,8 @@ def test_foreign_text_cannot_steer_a_terminal_nor_add_lines():
 
 
 def test_long_values_and_keys_are_shortened():
-    assert len(fault({"model": {"name": "x" * 100_000}})) < 200
-    assert len(fault({"model": {"x" * 100_000: 1}})) < 200
+    assert len(fault({"model": {"name": "x" * 100_000}})) < 500
+    assert len(fault({"model": {"x" * 100_000: 1}})) < 500
 
 
 def nested(levels):

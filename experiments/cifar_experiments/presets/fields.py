@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
+from cifar_core.models.names import OWN
+
 if TYPE_CHECKING:
     from cifar_core.config import Config, Section
 
@@ -21,7 +23,7 @@ class Field:
     kind: str
     """"whole number", "number", "true or false", "text", "one of", "list of numbers" or "list of texts"."""
     choices: tuple[str, ...]
-    """The words that are allowed, as they are typed; empty unless the kind is "one of" or "true or false"."""
+    """The words that are allowed, as they are typed; of a text, some of them."""
     optional: bool
     """Whether it may have no value: then the empty text takes the value away."""
 
@@ -52,7 +54,12 @@ def is_optional(key: str) -> bool:
 
 
 def names(section: str) -> tuple[str, ...]:
-    """Return the names that a section can have, each of which begins it afresh; none where it has no name."""
+    """Return the names that a section can have, each of which begins it afresh; none where it has no name.
+
+    A network can have more names than these: those of libraries, and of families.
+    """
+    if section == "model":
+        return OWN
     fields = (kind.model_fields.get("name") for kind in _kinds(section))
     return tuple(name for field in fields if field is not None for name in get_args(field.annotation))
 
