@@ -18,7 +18,8 @@ from cifar_core.events import AnyEvent, CheckpointSaved, CheckpointStarted, Warn
 from cifar_core.preparation import Prepared
 
 # What may differ between a checkpoint and the training that goes on from it, since no step depends on it.
-FREE_IN_DATA = {"root", "verify", "mirrors"}
+FREE_IN_DATA = {"root", "verify", "mirrors", "extra_tests"}
+FREE_IN_MODEL = {"weights", "drop_weights", "rename_weights"}
 FREE_IN_TRAINING = {"device", "threads", "deterministic", "checkpoint_every", "checkpoint_minutes", "gradient_norm"}
 
 
@@ -106,6 +107,7 @@ def _replace(progress: Progress, prepared: Prepared, then: Config, steps_per_epo
     progress.base_rate = now.optimizer.lr
     progress.best_top1 = progress.best_kept = None
     progress.evaluations_since_best = 0
+    progress.extra_top1 = {}
     if (steps_per_epoch, then.training.batch_size) == (prepared.steps_per_epoch, now.training.batch_size):
         return
     whole = progress.epoch - progress.in_epoch
@@ -152,5 +154,6 @@ def _deciding(config: Config) -> Mapping[str, object]:
     """The values, by dotted key, that decide the steps of a training."""
     tree: dict[str, dict[str, object]] = config.model_dump(exclude={"name", "description"})
     free = {f"data.{key}" for key in FREE_IN_DATA} | {f"training.{key}" for key in FREE_IN_TRAINING}
+    free |= {f"model.{key}" for key in FREE_IN_MODEL}
     flat = {f"{section}.{key}": value for section, values in tree.items() for key, value in values.items()}
     return {key: value for key, value in flat.items() if key not in free}

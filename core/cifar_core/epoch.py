@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cifar_core.clock import Clock, Phase
 from cifar_core.events import EpochCompleted, StepCompleted
@@ -45,6 +45,8 @@ class Progress:
     evaluations_since_best: int = 0
     """On the validation images."""
     final_top1: float | None = None
+    extra_top1: dict[str, float] = field(default_factory=dict)
+    """Of each extra test set that was evaluated on so far, after the last step."""
     final_loss: float | None = None
     checkpoint: str | None = None
     """The file of the last one; the only field that is not kept in it."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from cifar_core.augment.views import averaged
+from cifar_core.config.augment import TestTime
 from cifar_core.losses import Loss
 
 
@@ -37,6 +39,7 @@ def evaluate(
     loss: Loss,
     classes: int,
     batch_size: int,
+    test_time: TestTime = "none",
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Evaluation | None:
     """Return the model's figures on these images, or None if ``should_stop`` said so between two batches.
@@ -53,6 +56,7 @@ def evaluate(
         loss: Maps float32 logits and labels to the mean loss.
         classes: How many there are.
         batch_size: Images in one forward pass.
+        test_time: The views of each image whose logits are averaged; the figures are of these averages.
         should_stop: Asked before each batch.
 
     Raises:
@@ -65,7 +69,7 @@ def evaluate(
         for batch, answers in zip(images.split(batch_size), labels.split(batch_size), strict=True):
             if should_stop():
                 return None
-            logits = model(normalise(batch)).float()
+            logits = averaged(batch, test_time, lambda view: model(normalise(view)).float())
             losses.append(loss(logits, answers))
             sizes.append(len(batch))
             # The first of the five is the prediction: with ties, too, top-5 is never below top-1.

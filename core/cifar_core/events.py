@@ -10,7 +10,8 @@ from typing import Literal
 
 import msgspec
 
-Split = Literal["train", "val", "test"]
+Split = Literal["train", "val", "test", "extra"]
+"""An extra test set is never called ``test``: its accuracy is that of other images."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=True):
@@ -23,7 +24,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=Tru
 class Preparing(Event, frozen=True, kw_only=True, tag=True):
     """Work before the first step went a little further; comes before ``RunStarted``."""
 
-    phase: Literal["download", "verify", "decode"]
+    phase: Literal["download", "verify", "decode", "measure"]
     """What is being done."""
     subject: str
     """To what: a file's or a folder's name."""
@@ -31,6 +32,29 @@ class Preparing(Event, frozen=True, kw_only=True, tag=True):
     total: int | None = None
     """How much of it, in ``unit``; None when unknown."""
     unit: Literal["B", "images", ""] = ""
+
+
+class Names(msgspec.Struct, frozen=True, kw_only=True):
+    """Some names of tensors: how many they are, and the first of them."""
+
+    count: int
+    first: tuple[str, ...]
+    """At most 50, so that a line stays short; of one with another shape, both shapes follow."""
+
+
+class WeightsLoaded(Event, frozen=True, kw_only=True, tag=True):
+    """The network starts from weights of another training; comes before ``RunStarted``."""
+
+    source: str
+    """What they are called, or the file that they are of."""
+    loaded: int
+    """Tensors of the network that were taken from them."""
+    skipped: Names
+    """Of theirs that the network has no use for."""
+    mismatched: Names
+    """Of both, but of other shapes; the network keeps its own."""
+    missing: Names
+    """Of the network alone, which start as they would have without."""
 
 
 class RunStarted(Event, frozen=True, kw_only=True, tag=True):
@@ -100,6 +124,8 @@ class Evaluated(Event, frozen=True, kw_only=True, tag=True):
     epoch: int
     step: int
     split: Split
+    extra_test: str | None = None
+    """The name of the extra test set; None unless ``split`` is extra."""
     loss: float | None
     top1: float
     top5: float
@@ -211,6 +237,8 @@ class RunFinished(Event, frozen=True, kw_only=True, tag=True):
     """Highest on the validation images; None where there are none."""
     final_top1: float | None = None
     """The last evaluation's on the test images; None where none was made."""
+    extra_top1: dict[str, float] = {}
+    """By name, on each extra test set, after the last step; empty before."""
     final_loss: float | None = None
     """Mean training loss of the last whole epoch."""
     training_seconds: float
@@ -223,6 +251,7 @@ class RunFinished(Event, frozen=True, kw_only=True, tag=True):
 
 AnyEvent = (
     Preparing
+    | WeightsLoaded
     | RunStarted
     | StepCompleted
     | EpochCompleted

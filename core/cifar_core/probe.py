@@ -11,7 +11,7 @@ import torch
 from cifar_core import trainer
 from cifar_core.config import Config, Constant, Data
 from cifar_core.control import AnyRequest, Control, Request
-from cifar_core.data.releases import CIFAR100
+from cifar_core.data import availability
 from cifar_core.data.synthetic import CLASSES, TRAIN_IMAGES
 from cifar_core.estimate import Probe
 from cifar_core.events import RunStarted, StepCompleted
@@ -26,6 +26,8 @@ NEVER = 1_000_000
 
 def probe(config: Config, control: Control, seconds: float = 1.0) -> Probe | None:
     """Make steps as ``config`` says, on drawn images, and return what they cost; None if none was completed.
+
+    The images stay on the device: what another loader costs is left out, and what only that can do to them.
 
     It is the engine's own loop, without evaluations and checkpoints, with a learning rate that changes next to
     nothing, so that nothing diverges. A batch beyond the 10,000 drawn images is reckoned from one of these. The
@@ -124,6 +126,8 @@ def _endless(config: Config) -> Config:
             "data": Data(kind="synthetic", limit=limit),
             "optimizer": config.optimizer.model_copy(update={"lr": 1e-12}),
             "schedule": Constant(),
+            # None is downloaded for it: a step costs the same whatever the weights are.
+            "model": config.model.model_copy(update={"weights": None}),
             "training": config.training.model_copy(update={**loop, **saving}),
         }
     )
@@ -132,7 +136,8 @@ def _endless(config: Config) -> Config:
 def _size(config: Config) -> tuple[int, int]:
     """Trainable parameters and multiply-adds of the network with as many outputs as there are classes."""
     with torch.device("meta"):
-        model = models.build(config.model, CIFAR100.classes if config.data.kind == "cifar100" else len(CLASSES))
+        classes = len(config.data.classes) or availability.CLASSES.get(config.data.kind, len(CLASSES))
+        model = models.build(config.model, classes)
     return size.parameters(model), size.multiply_adds(model)
 
 

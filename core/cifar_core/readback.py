@@ -32,7 +32,7 @@ class _Open:
     facts: list[Fact] = field(default_factory=list)
     losses: list[Tensor] = field(default_factory=list)
     logits: list[Tensor] = field(default_factory=list)
-    labels: list[Tensor] = field(default_factory=list)
+    targets: list[Tensor] = field(default_factory=list)
     norms: list[Tensor] = field(default_factory=list)
 
 
@@ -66,17 +66,20 @@ class Readback:
         self._sent: deque[_Sent] = deque()
 
     def add(
-        self, epoch: int, step: int, rate: float, loss: Tensor, logits: Tensor, labels: Tensor, norm: Tensor | None
+        self, epoch: int, step: int, rate: float, loss: Tensor, logits: Tensor, targets: Tensor, norm: Tensor | None
     ) -> None:
-        """Take in one step: loss (scalar), logits (N x C), labels (N) and gradient norm (scalar), detached."""
+        """Take in one step: loss (scalar), logits (N x C), targets and gradient norm (scalar), detached.
+
+        Targets are labels (N) or, where these are mixed, each class's share (N x C): then the largest counts as right.
+        """
         block = self._open
-        if block is None or block.images != len(labels):
+        if block is None or block.images != len(targets):
             self._send()
-            block = self._open = _Open(len(labels), time.perf_counter())
+            block = self._open = _Open(len(targets), time.perf_counter())
         block.facts.append((epoch, step, rate, time.time()))
         block.losses.append(loss)
         block.logits.append(logits)
-        block.labels.append(labels)
+        block.targets.append(targets)
         if norm is not None:
             block.norms.append(norm)
         if len(block.facts) >= BLOCK_STEPS or time.perf_counter() - block.since >= BLOCK_SECONDS:
@@ -103,7 +106,9 @@ class Readback:
         if block is None:
             return
         predictions = torch.stack(block.logits).argmax(2)
-        accuracies = predictions.eq(torch.stack(block.labels)).float().mean(1)
+        targets = torch.stack(block.targets)
+        labels = targets.argmax(2) if targets.is_floating_point() else targets
+        accuracies = predictions.eq(labels).float().mean(1)
         rows = [torch.stack(block.losses).float(), accuracies]
         if block.norms:
             rows.append(torch.stack(block.norms).float())

@@ -14,6 +14,7 @@ from cifar_core.cadence import Cadence
 from cifar_core.clock import Clock
 from cifar_core.control import ChangeCheckpointMinutes, ChangeLearningRate, Control, Request
 from cifar_core.data.dataset import Images
+from cifar_core.data.resident import to_device
 from cifar_core.epoch import ADVICE, Diverged, Progress
 from cifar_core.evaluate import evaluate as evaluated
 from cifar_core.events import AnyEvent, Evaluated, LearningRateChanged, Paused, Resumed, Split
@@ -146,8 +147,22 @@ def evaluate(session: Session) -> Iterator[AnyEvent]:
             progress.best_kept = kept
 
 
-def evaluate_split(session: Session, name: Split, split: Images) -> Generator[AnyEvent, None, float]:
+def test(session: Session) -> Iterator[AnyEvent]:
+    """Evaluate, after the last step, on the test images and on each extra test set, unless that is done already."""
+    prepared, progress = session.prepared, session.progress
+    if progress.tested_step < progress.step:
+        yield from evaluate_split(session, "test", prepared.test)
+    for name, images in prepared.extra.items():
+        if name not in progress.extra_top1:
+            yield from evaluate_split(session, "extra", to_device(images, prepared.device), extra_test=name)
+
+
+def evaluate_split(
+    session: Session, name: Split, split: Images, *, extra_test: str | None = None
+) -> Generator[AnyEvent, None, float]:
     """Evaluate on the images of ``split``, which is called ``name``; return the top-1 accuracy.
+
+    Of an extra test set, ``extra_test`` is what the set is called.
 
     Raises:
         Ended: The end was asked for meanwhile.
@@ -158,10 +173,11 @@ def evaluate_split(session: Session, name: Split, split: Images) -> Generator[An
     clock.enter("evaluation")
     with prepared.learner.autocast():
         result = evaluated(
-            prepared.learner.model,
+            prepared.learner.evaluated(prepared.sample()),
             split.images,
             split.labels,
             normalise=prepared.normalise,
+            test_time=prepared.config.augment.test_time,
             loss=prepared.learner.loss,
             classes=len(prepared.classes),
             batch_size=EVALUATION_BATCH,
@@ -178,11 +194,14 @@ def evaluate_split(session: Session, name: Split, split: Images) -> Generator[An
         progress.evaluations_since_best = 0 if best else progress.evaluations_since_best + 1
     if name == "test":
         progress.final_top1, progress.tested_step = result.top1, progress.step
+    if extra_test is not None:
+        progress.extra_top1[extra_test] = result.top1
     yield Evaluated(
         time=time.time(),
         epoch=progress.epoch,
         step=progress.step,
         split=name,
+        extra_test=extra_test,
         loss=finite(result.loss),
         top1=result.top1,
         top5=result.top5,
@@ -193,5 +212,5 @@ def evaluate_split(session: Session, name: Split, split: Images) -> Generator[An
         seconds=clock.seconds("evaluation") - before,
     )
     if not is_finite:
-        raise Diverged(f"the {name} loss was not a finite number after step {progress.step}; {ADVICE}")
+        raise Diverged(f"the {extra_test or name} loss was not a finite number after step {progress.step}; {ADVICE}")
     return result.top1

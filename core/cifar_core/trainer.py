@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Generator, Iterator
 from functools import partial
@@ -26,11 +27,11 @@ from cifar_core.session import (
     Ended,
     Session,
     evaluate,
-    evaluate_split,
     evaluation_is_due,
     obey,
     obey_after_epoch,
     out_of_patience,
+    test,
     until_asked,
 )
 
@@ -54,8 +55,9 @@ def run(
     sentence, early = None, False
     cadence = Cadence(config.training.checkpoint_every, config.training.checkpoint_minutes)
     try:
-        with device.determinism(wanted=config.training.deterministic):
-            prepared = yield from until_asked(prepare(config), control)
+        with device.determinism(wanted=config.training.deterministic), contextlib.ExitStack() as ending:
+            prepared = yield from until_asked(prepare(config, resumed=resume is not None), control)
+            ending.callback(prepared.source.close)
             session = Session(prepared, control, clock, progress, checkpoint_dir, cadence)
             yield from _train(session, resume, run_id)
             early = out_of_patience(session) and progress.step < prepared.total_steps
@@ -78,6 +80,7 @@ def run(
         checkpoint=progress.checkpoint,
         best_top1=progress.best_top1,
         final_top1=progress.final_top1,
+        extra_top1=progress.extra_top1,
         final_loss=progress.final_loss,
         training_seconds=clock.seconds("training"),
         evaluation_seconds=clock.seconds("evaluation"),
@@ -105,8 +108,7 @@ def _train(session: Session, resume: Path | None, run_id: str) -> Iterator[AnyEv
             # From here on it stands by itself, whatever becomes of the other run.
             yield from session.save()
         yield from _make_steps(session)
-        if progress.tested_step < progress.step:
-            yield from evaluate_split(session, "test", prepared.test)
+        yield from test(session)
     except Ended as ended:
         if ended.request is Request.STOP:
             yield from session.save()
@@ -122,9 +124,11 @@ def _make_steps(session: Session) -> Iterator[AnyEvent]:
     while not out_of_patience(session) and (progress.in_epoch or progress.step < prepared.total_steps):
         epoch = Epoch(clock, progress)
         order = shuffled(len(prepared.train), derived_seed(training.seed, "order", progress.epoch), prepared.device)
-        augment = partial(prepared.augment, progress.epoch)
+        order = order[: prepared.steps_per_epoch * training.batch_size]  # shorter only by a batch that is left out
+        load, augment = partial(prepared.source.blocks, progress.epoch), partial(prepared.augment, progress.epoch)
         made = progress.step - (progress.epoch - 1) * prepared.steps_per_epoch
-        for images, labels in batches(prepared.train, order, training.batch_size, augment, clock, start=made):
+        labels = prepared.train.labels
+        for images, targets in batches(load, labels, order, training.batch_size, augment, clock, start=made):
             # The last step may come within an epoch.
             if progress.step >= prepared.total_steps:
                 break
@@ -139,13 +143,12 @@ def _make_steps(session: Session) -> Iterator[AnyEvent]:
                 if out_of_patience(session):
                     return
             # The rate of this step, as the schedule has it.
-            rate = progress.base_rate * prepared.schedule(progress.step)
-            learner.set_learning_rate(rate)
+            rate = learner.set_learning_rate(progress.base_rate, partial(prepared.schedule, progress.step))
             # The step itself: forward, loss, backward, clipping, update.
-            loss, logits, norm = learner.update(images, labels)
+            loss, logits, norm = learner.update(images, targets)
             progress.step += 1
             # Its figures stay on the device until a block of them is worth reading.
-            readback.add(progress.epoch, progress.step, rate, loss, logits, labels, norm)
+            readback.add(progress.epoch, progress.step, rate, loss, logits, targets, norm)
             if readback.waiting:
                 yield from epoch.report(readback.ready())
                 # Often enough to look at the clock.
@@ -153,6 +156,7 @@ def _make_steps(session: Session) -> Iterator[AnyEvent]:
                     yield from epoch.report(readback.drain())
                     yield from session.save()
         yield from epoch.report(readback.drain())
+        learner.after_epoch(progress.step, prepared.total_steps)
         if progress.evaluated_step < progress.step and (not training.evaluate_every or evaluation_is_due(session)):
             yield from evaluate(session)
         if progress.step < progress.epoch * prepared.steps_per_epoch:

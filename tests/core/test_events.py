@@ -20,6 +20,8 @@ def of_type(annotation):
         return st.sampled_from(arguments)
     if origin is tuple:
         return st.lists(of_type(arguments[0]), max_size=3).map(tuple)
+    if origin is dict:
+        return st.dictionaries(of_type(arguments[0]), of_type(arguments[1]), max_size=3)
     if arguments:
         return st.one_of([of_type(argument) for argument in arguments])
     if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):

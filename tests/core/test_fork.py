@@ -164,3 +164,35 @@ async def test_what_was_best_and_its_patience_stay_with_the_other_run(tmp_path):
     assert evaluations[0].best
     assert events[-1].best_top1 == max(event.top1 for event in evaluations)
     assert checkpoint.load_best(tmp_path / "fork").state["progress"]["best_top1"] == events[-1].best_top1
+
+
+async def test_other_groups_of_parameters_keep_what_is_remembered_of_each(tmp_path):
+    await events_of(experiment(), tmp_path / "parent", stop_at=14)
+    other = {"name": "sgd", "lr": 0.05, "decayed": "weights", "lr_factors": ["conv1.* = 0.1"]}
+    async with aclosing(train(experiment(optimizer=other), None, tmp_path / "fork", tmp_path / "parent")) as events:
+        async for event in events:
+            if isinstance(event, CheckpointSaved):
+                break
+
+    def momenta(folder):
+        state = checkpoint.load(folder).state["learner"]["optimizer"]
+        return {
+            name: state["state"][place]["momentum_buffer"]
+            for group in state["param_groups"]
+            for name, place in zip(group["param_names"], group["params"], strict=True)
+        }
+
+    then, now = momenta(tmp_path / "parent"), momenta(tmp_path / "fork")
+    assert list(then) != list(now)
+    assert then.keys() == now.keys()
+    assert all(torch.equal(then[name], now[name]) for name in then)
+
+
+@pytest.mark.parametrize("average", ["none", "ema", "swa"])
+async def test_an_average_begins_anew(average, tmp_path):
+    await events_of(experiment(training={"average": "ema", "ema_decay": 0.9}), tmp_path / "parent", stop_at=14)
+    events = await events_of(experiment(training={"average": average}), tmp_path / "fork", tmp_path / "parent")
+    assert events[-1].reason == "completed"
+    state = checkpoint.load(tmp_path / "fork").state["learner"]["average"]
+    # From step 14 to 30 there are 16 steps; the last quarter of the training has the ends of one epoch.
+    assert (state and state["count"]) == {"none": None, "ema": 16, "swa": 1}[average]

@@ -78,7 +78,6 @@ ODD = {
 @pytest.mark.parametrize("sections", ODD.values(), ids=ODD)
 def test_steps_are_made_until_the_time_is_up_whatever_would_end_or_interrupt_a_training(sections, steps, monkeypatch):
     monkeypatch.setattr("cifar_core.session.evaluate_split", None)  # it would be an error to evaluate
-    monkeypatch.setattr("cifar_core.trainer.evaluate_split", None)
     config = experiment(**sections)
     found = probe(config, Control(), 1.0)
     # The first one took 0.5 seconds and is not counted.

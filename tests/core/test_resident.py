@@ -1,12 +1,14 @@
 """Batches come from blocks, each image once an epoch, in the order that was drawn."""
 
+from functools import partial
+
 import pytest
 import torch
 
 from cifar_core.clock import Clock
 from cifar_core.data import resident
 from cifar_core.data.dataset import Images
-from cifar_core.data.resident import batches, shuffled
+from cifar_core.data.resident import Resident, batches, shuffled
 
 CPU = torch.device("cpu")
 
@@ -18,6 +20,11 @@ def numbered():
     return Images(numbers.to(torch.uint8)[:, None, None, None].expand(100, 3, 32, 32).contiguous(), numbers)
 
 
+def numbered_batches(numbered, order, batch_size, augment, clock=None, start=0):
+    load = partial(Resident(numbered, CPU).blocks, 1)
+    return batches(load, numbered.labels, order, batch_size, augment, clock or Clock(), start)
+
+
 @pytest.mark.parametrize("batch_size", [1, 7, 32, 100, 1000])
 @pytest.mark.parametrize("block", [1, 20, 4096])
 def test_every_image_comes_once_in_order_with_its_label(numbered, batch_size, block, monkeypatch):
@@ -25,12 +32,12 @@ def test_every_image_comes_once_in_order_with_its_label(numbered, batch_size, bl
     order = shuffled(100, 3, CPU)
     blocks = []
 
-    def augment(images, indices, number):
+    def augment(images, labels, indices, number):
         assert torch.equal(images[:, 0, 0, 0].long(), indices)
         blocks.append(number)
-        return images.float()
+        return images.float(), labels
 
-    seen = list(batches(numbered, order, batch_size, augment, Clock()))
+    seen = list(numbered_batches(numbered, order, batch_size, augment))
     assert [len(labels) for _, labels in seen[:-1]] == [min(batch_size, 100)] * (len(seen) - 1)
     assert torch.equal(torch.cat([labels for _, labels in seen]), order)
     assert torch.equal(torch.cat([images[:, 2, 31, 31] for images, _ in seen]).long(), order)
@@ -47,13 +54,29 @@ def test_preparing_a_block_is_charged_to_data_and_the_rest_to_training(numbered)
     now = 0.0
     clock = Clock(lambda: now)
 
-    def augment(images, _indices, _number):
+    def augment(images, labels, _indices, _number):
         nonlocal now
         now += 1
-        return images.float()
+        return images.float(), labels
 
     clock.enter("training")
-    for _ in batches(numbered, torch.arange(100), 50, augment, clock):
+    for _ in numbered_batches(numbered, torch.arange(100), 50, augment, clock):
         now += 10
     assert clock.seconds("data") == 1
     assert clock.seconds("training") == 20
+
+
+@pytest.mark.parametrize("start", [0, 1, 4, 5, 9, 14, 15])
+def test_what_is_left_out_at_the_beginning_changes_nothing_of_the_rest(numbered, start, monkeypatch):
+    monkeypatch.setattr(resident, "BLOCK_IMAGES", 35)
+    order = shuffled(100, 3, CPU)
+
+    def augment(images, labels, indices, number):
+        return images.float() + number, 1000 * labels + indices
+
+    whole = list(numbered_batches(numbered, order, 7, augment))
+    rest = list(numbered_batches(numbered, order, 7, augment, start=start))
+    assert len(rest) == 15 - start
+    for (images, targets), (expected_images, expected_targets) in zip(rest, whole[start:], strict=True):
+        assert torch.equal(images, expected_images)
+        assert torch.equal(targets, expected_targets)

@@ -1,15 +1,33 @@
 """Each built-in experiment trains, and reports each of its steps once, in order."""
 
 import pytest
+import torch
+from torchvision.models import resnet18
 
 from cifar_core.engine import train
 from cifar_core.events import Evaluated, RunFinished, StepCompleted
 from cifar_experiments.presets import compose, listing
 
 EXPERIMENTS = [listed.name for listed in listing("experiments") if listed.origin == "built-in"]
-FEW = ("data.kind=synthetic", "data.limit=40", "training.batch_size=8", "training.max_steps=8")
+FEW = (
+    "data.kind=synthetic",
+    "data.limit=40",
+    "training.batch_size=8",
+    "training.max_steps=8",
+    "training.threads=1",
+    "augment.test_time=none",  # else evaluation takes most of the time
+)
 
 
+@pytest.fixture
+def downloaded(tmp_path, monkeypatch):
+    """Have the file of weights that an experiment starts from lie where torchvision looks for it."""
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
+    (tmp_path / "checkpoints").mkdir()
+    torch.save(resnet18().state_dict(), tmp_path / "checkpoints" / "resnet18-f37072fd.pth")
+
+
+@pytest.mark.usefixtures("downloaded")
 @pytest.mark.parametrize("name", EXPERIMENTS)
 async def test_a_built_in_experiment_trains_and_reports_each_step_once(name):
     config = compose(name, overrides=FEW).config

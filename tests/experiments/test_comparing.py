@@ -25,10 +25,11 @@ from cifar_experiments.comparing import (
     accuracy,
     common_split,
     differences,
+    groups,
+    held_out_accuracy,
     mean_curve,
     per_class,
     read,
-    seed_groups,
     spread,
 )
 from cifar_experiments.history import Column, History, Series, View
@@ -179,19 +180,31 @@ def test_runs_that_differ_in_their_seed_alone_are_one_group(compare):
         ["training.seed=7", "optimizer.lr=0.5"],
         ["training.seed=1"],
     )
-    assert seed_groups(five) == [(0, 2, 4), (1, 3)]
-    assert seed_groups([]) == []
+    assert groups(five) == [(0, 2, 4), (1, 3)]
+    assert groups([]) == []
+
+
+def test_folds_of_the_same_images_are_one_group_with_and_without_other_seeds(compare):
+    folds = [["data.folds=3", f"data.fold={fold}", f"training.seed={seed}"] for seed in (0, 1) for fold in (1, 2, 3)]
+    assert groups(compare(*folds)) == [(0, 1, 2, 3, 4, 5)]
+    assert groups(compare(*folds[:3], ["data.folds=4", "data.fold=1"], [])) == [(0, 1, 2), (3,), (4,)]
+
+
+def test_a_fold_is_judged_by_the_newest_evaluation_on_what_it_holds_out(make):
+    events = [evaluated(step=1, top1=0.9), evaluated(step=2, top1=0.7), evaluated(step=2, top1=0.6, split="test")]
+    assert held_out_accuracy(read(make(run_started(), *events))) == 0.7
+    assert held_out_accuracy(read(make(run_started(), events[2]))) is None
 
 
 @pytest.mark.parametrize("word", ["training.device=cpu", "training.threads=2", "data.root=/x", "training.clip_norm=1"])
 def test_whatever_else_may_change_a_result_makes_another_group(compare, word):
-    assert seed_groups(compare([], ["training.seed=1"], [word, "training.seed=2"])) == [(0, 1), (2,)]
+    assert groups(compare([], ["training.seed=1"], [word, "training.seed=2"])) == [(0, 1), (2,)]
 
 
 def test_runs_that_share_their_first_steps_are_no_equals_of_those_that_do_not(make):
     parent = make()
     others = [read(make(config=Config(name="mine", training={"seed": seed}), parent=parent)) for seed in (1, 2)]
-    assert seed_groups([read(parent), *others]) == [(0,), (1, 2)]
+    assert groups([read(parent), *others]) == [(0,), (1, 2)]
 
 
 @pytest.mark.parametrize("values", [[0.5, 0.6, 0.7], [0.1, 0.1, 0.1], [1, 2], [-3.0, 1e6, 2.5, 0.0]])
@@ -291,6 +304,14 @@ def test_only_evaluations_on_the_same_images_are_compared(make, splits, split, a
     several = [read(make(ANIMALS, *(found(each, correct[each], 0, 0) for each in mine))) for mine in splits]
     assert common_split(several) == split
     assert {row.name: row.accuracies for row in per_class(several)}["cat"] == accuracies
+
+
+def test_extra_test_sets_are_no_split_that_is_compared(make):
+    events = [found("test", 1, 2, 3), found("extra", 9, 9, 9, extra_test="test", step=99)]
+    one = read(make(ANIMALS, *events))
+    assert one.evaluations == {"test": events[0]}
+    assert one.history.evaluation == events[0]
+    assert [row.accuracies for row in per_class([one])] == [(0.1,), (0.2,), (0.3,)]
 
 
 def test_runs_that_were_not_evaluated_have_no_classes(make):

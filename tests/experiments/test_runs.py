@@ -12,6 +12,7 @@ import types
 from contextlib import aclosing
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -54,12 +55,13 @@ def step(number):
     return StepCompleted(time=1.0, epoch=1, step=number, loss=2.0, accuracy=0.1, learning_rate=0.1)
 
 
-def evaluated(split, top1):
+def evaluated(split, top1, extra_test=None):
     return Evaluated(
         time=1.0,
         epoch=1,
         step=2,
         split=split,
+        extra_test=extra_test,
         loss=1.0,
         top1=top1,
         top5=1.0,
@@ -227,10 +229,12 @@ def test_any_configuration_of_a_run_repeats_it(config, command, tmp_path):
 
 def test_a_run_is_repeated_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    config = Config(data=Data(kind="folder", root="pets/here"))
+    config = Config(data=Data(kind="folder", root="pets/here", extra_tests=("pets/v6", "/v4", "~/v3")))
     run = runs.create(config, tmp_path / "runs", command=())
     monkeypatch.chdir("/")
-    assert compose(str(run.toml)).config.data.root == str(tmp_path / "pets" / "here")
+    data = compose(str(run.toml)).config.data
+    assert data.root == str(tmp_path / "pets" / "here")
+    assert data.extra_tests == (str(tmp_path / "pets" / "v6"), "/v4", "~/v3")
 
 
 def test_a_run_that_cannot_be_created_leaves_nothing(tmp_path, monkeypatch):
@@ -321,6 +325,16 @@ def test_the_accuracies_of_a_summary_are_those_on_the_images_that_are_judged_by(
     both = [evaluated("test", 0.1), evaluated("val", 0.0), evaluated("test", 0.2), evaluated("val", 0.3)]
     said = judged(*both, evaluated("test", 0.4), FINISHED)
     assert (said.accuracies, said.evaluations, said.final_top1) == ((0.0, 0.3), 2, 0.5)
+
+
+def test_an_extra_test_set_is_told_by_its_name_and_is_not_the_test_set():
+    tested = [evaluated("test", 0.1), evaluated("extra", 0.9, "test"), evaluated("extra", 0.8, "v6")]
+    said = judged(*tested)
+    assert (said.final_top1, said.accuracies, said.best_top1) == (0.1, (0.1,), None)
+    assert said.extra_top1 == {"test": 0.9, "v6": 0.8}
+    finished = msgspec.structs.replace(FINISHED, extra_top1={"v6": 0.8})
+    assert judged(*tested, finished).extra_top1 == {"v6": 0.8}
+    assert judged(*tested, STARTED).extra_top1 == {}
 
 
 @pytest.mark.parametrize(

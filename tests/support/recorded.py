@@ -11,12 +11,14 @@ NOBODY = 2**31 - 1
 """A pid that no process has."""
 
 
-def recorded(folder, *words, name=None, started=None, state="completed", top1=(0.5, 0.6), classes=("cat", "ship")):
+def recorded(
+    folder, *words, name=None, started=None, state="completed", top1=(0.5, 0.6), classes=("cat", "ship"), split="test"
+):
     """A run of one epoch for each accuracy, each epoch of ten steps; ``state`` None is one that was killed."""
     config = presets.compose("quickstart", overrides=[f"training.epochs={len(top1)}", *words]).config
     config = config.model_copy(update={"name": name or config.name})
     run = runs.create(config, folder, command=["cifar-tui", "quickstart"])
-    events = list(_events(config, top1, classes))
+    events = list(_events(config, top1, classes, split))
     if state is not None:
         seconds = {"training_seconds": 60.0, "evaluation_seconds": 5.0, "data_seconds": 0.0, "paused_seconds": 0.0}
         error = "the loss is not finite" if state == "diverged" else None
@@ -34,7 +36,7 @@ def recorded(folder, *words, name=None, started=None, state="completed", top1=(0
     return run
 
 
-def _events(config, top1, classes):
+def _events(config, top1, classes, split):
     yield run_started(
         experiment=config.name, classes=classes, epochs=len(top1), steps_per_epoch=10, total_steps=10 * len(top1)
     )
@@ -44,6 +46,6 @@ def _events(config, top1, classes):
         yield epoch_completed(epoch=epoch, step=10 * epoch)
         correct = tuple(round(100 * accuracy) + place for place in range(len(classes)))
         yield evaluated(
-            epoch=epoch, step=10 * epoch, split="test", top1=accuracy, best=False,
+            epoch=epoch, step=10 * epoch, split=split, top1=accuracy, best=False,
             class_correct=correct, class_total=(100,) * len(classes), confusion=(),
         )  # fmt: skip

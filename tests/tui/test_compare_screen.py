@@ -115,7 +115,7 @@ async def test_without_several_seeds_there_is_no_mean(folder, seeds):
         await opened(app, pilot, seeds[1:])
         await pilot.press("g")
         assert [note.message for note in app._notifications] == [
-            "No two of these runs differ in nothing but their seed."
+            "No two of these runs differ in nothing but their seed or fold."
         ]
 
 
@@ -285,5 +285,5 @@ def test_equal_runs_are_told_apart_by_their_ids(folder):
     from cifar_experiments import comparing
 
     compared = [comparing.read(recorded(folder)) for _ in range(2)]
-    names = comparison.labels(compared, comparing.seed_groups(compared))
+    names = comparison.labels(compared, comparing.groups(compared))
     assert [name.split()[-1] for name in names] == [each.run.id[-4:] for each in compared]

@@ -15,6 +15,7 @@ from cifar_core.data.availability import Availability
 from cifar_core.errors import CifarError
 from cifar_core.estimate import Probe
 from cifar_core.events import Preparing
+from cifar_experiments.presets import listing
 from cifar_experiments.presets.draft import Draft
 from cifar_experiments.presets.files import user_folder
 from cifar_experiments.runs import in_folder
@@ -100,7 +101,7 @@ async def test_a_broken_preset_is_listed_with_its_error_and_the_others_are_usabl
         await until(pilot, lambda: "is not valid TOML" in said(app))
         assert added == []
         await press(pilot, "down")
-        assert draft(app).experiment == "notes-conv3-bn"
+        assert draft(app).experiment == listing("experiments")[1].name
         assert "Nothing: the configuration is wrong" not in text(app)
 
 

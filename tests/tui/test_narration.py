@@ -7,12 +7,14 @@ from samples import epoch_completed, evaluated, run_started
 from cifar_core.events import (
     CheckpointSaved,
     LearningRateChanged,
+    Names,
     Paused,
     Preparing,
     Resumed,
     StepCompleted,
     SystemSampled,
     Warned,
+    WeightsLoaded,
 )
 from cifar_tui.narration import Narrator, for_log
 
@@ -28,9 +30,30 @@ def test_the_start_tells_what_is_trained_on_what():
     assert told(STARTED) == ["mine: lenet-notes (62,006 parameters) on cpu, 2 x 50,000 images"]
 
 
+def test_weights_are_told_with_what_became_of_the_rest():
+    nothing = Names(count=0, first=())
+    shapes = Names(count=1, first=("fc.weight: 1000 x 512, here 10 x 512",))
+    missing = Names(count=61, first=tuple("abcd"))
+    loaded = WeightsLoaded(time=0.0, source="w.pt", loaded=1_060, skipped=nothing, mismatched=shapes, missing=missing)
+    assert told(loaded) == [
+        (
+            "1,060 tensors from w.pt; 1 of another shape (fc.weight: 1000 x 512, here 10 x 512); "
+            "61 not in them (a, b, c, ...)"
+        )
+    ]
+
+
 def test_an_epoch_tells_its_figures_and_the_newest_evaluation():
     assert told(STARTED, EVALUATED, EPOCH)[1:] == [
         None,
+        "epoch 1/2  step 12,500  loss 1.477  acc 46.6 %  val 48.2 % (best)  7,648 img/s  18.0 s",
+    ]
+
+
+def test_an_extra_test_set_has_a_line_of_its_own_and_is_in_no_epoch_s():
+    extra = evaluated(split="extra", extra_test="test", top1=0.4567, best=False, class_total=(1_000, 1_000))
+    assert told(STARTED, EVALUATED, extra, EPOCH)[2:] == [
+        "extra test 45.67 % of 2,000 images",
         "epoch 1/2  step 12,500  loss 1.477  acc 46.6 %  val 48.2 % (best)  7,648 img/s  18.0 s",
     ]
 

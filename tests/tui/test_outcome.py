@@ -85,6 +85,15 @@ def test_the_figures_of_the_last_evaluation_are_shown_by_class(run):
     assert shown.endswith("completed after step 4, training 10.5 s, evaluation 1.0 s\n")
 
 
+def test_extra_test_sets_are_told_by_name_and_never_by_class_as_if_they_were_the_test_set(run):
+    tested = [evaluated(step=4, split="test"), evaluated(step=4, split="extra", extra_test="v6\x1b[2J")]
+    end = finished("completed", final_top1=0.5, extra_top1={"v6\x1b[2J": 0.25, "test": 0.125})
+    shown, _ = told(run, ended(run_started(), *tested, end))
+    assert "test accuracy by class, step 4" in shown
+    assert shown.count("by class") == 1
+    assert "test 50.00 %, extra v6\\x1b[2J 25.00 %, extra test 12.50 %, training" in shown
+
+
 @pytest.mark.parametrize("events", [[begun(), saved()], []])
 def test_a_training_that_was_stopped_ends_with_0_and_the_way_on(run, events):
     outcome = ended(run_started(), *events, finished("stopped", checkpoint="/there" if events else None))

@@ -14,10 +14,15 @@ from cifar_core.errors import CifarError, printable
 from cifar_core.events import Preparing, Warned
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from cifar_core.config import Config, Data
     from cifar_core.data.availability import Availability
     from cifar_core.data.dataset import Dataset
     from cifar_core.probe import Probe
+
+    Known = tuple[Tensor, tuple[str, ...], int]
+    """Labels of all training images, the classes, and how many test images there are."""
 
 _PATIENCE_SECONDS = 0.4
 """How long a choice must stand before anything is measured for it: whoever walks through a list is not held up."""
@@ -25,6 +30,11 @@ _PATIENCE_SECONDS = 0.4
 
 _NO_MATTER = {"epochs": 1, "max_steps": None, "seed": 0, "evaluate_every": None, "patience": None}
 """What the cost of a step does not depend on."""
+_UNDIVIDED = {"limit": None, "validation": 0.0, "folds": None, "imbalance": 1.0, "label_noise": 0.0}
+"""What does not change the files that are read."""
+
+Sizes = tuple[int, int, int]
+"""Images to train on, held out and to test on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +72,8 @@ class Background:
         self._idle = True
         self._control: Control | None = None
         self._probes: dict[str, Probe] = {}
-        self._read: dict[str, tuple[int, int]] = {}
-        """Sizes of the data sets that were read, which need not be read again."""
+        self._read: dict[str, Known] = {}
+        """Of the data sets that were read, which need not be read again."""
         self._thread = threading.Thread(target=self._work, name="cifar-background", daemon=True)
 
     def start(self) -> None:
@@ -137,20 +147,19 @@ class Background:
 
             self._tell(control, torch=str(torch.__version__))
         from cifar_core import device
-        from cifar_core.data.availability import availability
-        from cifar_core.estimate import estimated_seconds, split_sizes, total_steps
+        from cifar_core.estimate import estimated_seconds, total_steps
         from cifar_core.probe import probe
 
         self._tell(control, device=device.described(device.choose(config.training.device)))
-        sizes = there.images
+        sizes = _sizes(config.data, there)
         if (there.there or download) and control.ending is None:
             sizes = self._read_images(config, control)
             if download:
                 self._tell(control, data=availability(config.data))
         if sizes is None or control.ending is not None:
             return
-        train, val = split_sizes(config.data, sizes[0])
-        self._tell(control, images=(train, val or sizes[1]), steps=total_steps(config, train))
+        train, val, test = sizes
+        self._tell(control, images=(train, val or test), steps=total_steps(config, train))
         key = repr((config.model, config.augment, config.optimizer, config.training.model_copy(update=_NO_MATTER)))
         if key not in self._probes:
             measured = probe(config, control)
@@ -158,31 +167,33 @@ class Background:
                 return
             self._probes[key] = measured
         measured = self._probes[key]
-        self._tell(control, probe=measured, seconds=estimated_seconds(config, measured, train, sizes[1]))
+        self._tell(control, probe=measured, seconds=estimated_seconds(config, measured, train, test, val))
 
-    def _read_images(self, config: Config, control: Control) -> tuple[int, int] | None:
-        """Have the images ready on disk and in the system's memory; return how many there are to train and to test."""
+    def _read_images(self, config: Config, control: Control) -> Sizes | None:
+        """Have the images ready on disk and in the system's memory; return how many are to be used for what."""
         from cifar_core.data.load import load
+        from cifar_core.data.splits import divide
 
-        whole: Data = config.data.model_copy(update={"limit": None, "validation": 0.0})
+        whole: Data = config.data.model_copy(update=_UNDIVIDED)
         key = repr(whole)
         if key not in self._read:
             with closing(load(whole, config.training.seed)) as reading:
-                sizes = self._driven(reading, control)
-            if sizes is None:
+                known = self._driven(reading, control)
+            if known is None:
                 return None
-            self._read[key] = sizes
+            self._read[key] = known
         self._tell(control, preparing=None)
-        return self._read[key]
+        labels, classes, test = self._read[key]
+        train, val = divide(labels, config.data, classes, config.training.seed)
+        return len(train), 0 if val is None else len(val), test
 
-    def _driven(
-        self, reading: Generator[Preparing | Warned, None, Dataset], control: Control
-    ) -> tuple[int, int] | None:
+    def _driven(self, reading: Generator[Preparing | Warned, None, Dataset], control: Control) -> Known | None:
         while control.ending is None:
             try:
                 event = next(reading)
             except StopIteration as done:
-                return len(done.value.train), len(done.value.test)
+                dataset: Dataset = done.value
+                return dataset.train.labels, dataset.classes, len(dataset.test)
             if isinstance(event, Preparing):
                 self._tell(control, preparing=event)
         return None
@@ -196,3 +207,16 @@ class Background:
     def _show(self, readiness: Readiness) -> None:
         self.readiness = readiness
         self.version += 1
+
+
+def _sizes(config: Data, there: Availability) -> Sizes | None:
+    """Return how many images are to be used for what; None where only their files tell."""
+    from cifar_core.data.availability import CLASSES
+    from cifar_core.estimate import split_sizes
+
+    if there.images is None:
+        return None
+    train, test = there.images
+    classes = len(config.classes) or CLASSES[config.kind]
+    sizes = split_sizes(config, [train // classes] * classes)
+    return None if sizes is None else (*sizes, test)

@@ -133,7 +133,28 @@ def _presets(kind: Kind, listed: list[Listed], given: str | None, own: str | Non
 
 def _described(listed: Listed) -> str:
     origin = "" if listed.origin == "built-in" else f" ({listed.origin})"
-    return f"{listed.description or 'no description'}{origin}"
+    return f"{_published(listed.subject)}{listed.description or 'no description'}{origin}"
+
+
+def _published(network: str) -> str:
+    """Return what is published of a network of torchvision's, to stand before other words; nothing of others."""
+    from cifar_core.models import catalog  # reads a file, which the first frame has no use for
+
+    found = catalog.find(network)
+    if found is None:
+        return ""
+    sets = [each for each in found.weights if each.top1_error is not None]
+    names = [f"{each.name.removeprefix('IMAGENET1K_')} " if len(sets) > 1 else "" for each in sets]
+    errors = [f"{name}{each.top1_error:.1f}/{each.top5_error:.1f} %" for name, each in zip(names, sets, strict=True)]
+    sizes = f"{_short(found.parameters)}, {_short(found.multiply_adds)} multiply-adds"
+    return f"on ImageNet {sizes}, error {', '.join(errors)}; "
+
+
+def _short(count: int) -> str:
+    """Return ``314 M`` or ``11.7 M`` or ``1.8 G``."""
+    if count >= 1e9:
+        return f"{count / 1e9:.1f} G"
+    return f"{count / 1e6:.0f} M" if count >= 1e8 else f"{count / 1e6:.1f} M"
 
 
 def _nothing(kind: Kind) -> str:

@@ -13,8 +13,10 @@ import click
 
 from cifar_core.errors import CifarError
 from cifar_tui.compare_cli import compare
+from cifar_tui.export_cli import export
 from cifar_tui.keys_cli import keys
 from cifar_tui.live_cli import live_commands
+from cifar_tui.lr_find_cli import lr_find
 from cifar_tui.presets_cli import presets_group
 from cifar_tui.run_cli import run
 from cifar_tui.runs_cli import runs_group
@@ -49,8 +51,10 @@ def cli(context: click.Context) -> None:
     cifar-tui --model M --augment A --optimizer O  train these three presets together
     cifar-tui --resume RUN                         go on with a run from its last checkpoint
     cifar-tui attach RUN                           watch and control a run, wherever it was started
+    cifar-tui lr-find EXPERIMENT                   try learning rates for a moment, suggest one
     cifar-tui presets list                         what there is to choose from
     cifar-tui runs list                            what was trained, and what is being trained
+    cifar-tui export RUN FILE                      its weights, for other programs
     cifar-tui serve                                the app in a browser on this machine
     cifar-tui run --help                           all options of training
 
@@ -64,7 +68,9 @@ def cli(context: click.Context) -> None:
 
 
 cli.add_command(compare)
+cli.add_command(export)
 cli.add_command(keys)
+cli.add_command(lr_find)
 cli.add_command(presets_group)
 cli.add_command(run)
 cli.add_command(runs_group)

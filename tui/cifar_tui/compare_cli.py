@@ -24,7 +24,7 @@ _WIDTH_OF_FILES = 1000
 @click.argument("names", nargs=-1, required=True, metavar="RUN RUN...")
 @runs_dir_option
 def compare(*, names: tuple[str, ...], runs_dir: Path | None) -> None:
-    """Compare two or more RUNs: accuracies, their spread over seeds, configurations and classes.
+    """Compare two or more RUNs: accuracies, their spread over seeds or folds, configurations and classes.
 
     A run that cannot be read is named on standard error, and the others are compared.
     """
@@ -48,13 +48,13 @@ def compare(*, names: tuple[str, ...], runs_dir: Path | None) -> None:
             say(str(error))
     if not compared and fault is not None:
         raise fault
-    groups = comparing.seed_groups(compared)
+    groups = comparing.groups(compared)
     labels = comparison.labels(compared, groups)
     plain = not sys.stdout.encoding.lower().startswith("utf")
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_OF_FILES)
     console.print(_table(comparison.runs_grid(compared, labels)))
-    for name, count, percent in comparison.spreads(compared, groups, plain=plain):
-        console.print(f"{name}, {count}: {percent} %", markup=False)
+    for line in comparison.spread_lines(compared, groups, plain=plain):
+        console.print(line, markup=False)
     for title, grid in (
         ("Configuration", comparison.differences_grid(compared, labels)),
         ("Accuracy by class, %", comparison.classes_grid(compared, labels)),

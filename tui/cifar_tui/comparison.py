@@ -15,7 +15,7 @@ from cifar_tui.run_words import duration, leading, seconds_spent
 MOST_COMPARED = 8
 """As many as there are lines that can be told apart."""
 
-_SEED = "training.seed"
+_SEED, _FOLD = comparing.REPETITIONS
 _MOST_VALUES = 2
 """Values that a run is called by."""
 
@@ -31,11 +31,11 @@ class Grid:
 
 
 def group_labels(compared: Sequence[Compared], groups: Sequence[Group]) -> list[str]:
-    """Return what to call each group of seeds: by experiments where these differ, else by the values that do."""
+    """Return what to call each group of runs: by experiments where these differ, else by the values that do."""
     firsts = [compared[group[0]] for group in groups]
     experiments = [each.summary.experiment for each in firsts]
     texts = experiments if len(set(experiments)) > 1 else [""] * len(firsts)
-    differences = [each for each in comparing.differences(firsts) if each.key != _SEED]
+    differences = [each for each in comparing.differences(firsts) if each.key not in comparing.REPETITIONS]
     for difference in differences[:_MOST_VALUES]:
         if len(set(texts)) == len(texts):
             break
@@ -47,15 +47,15 @@ def group_labels(compared: Sequence[Compared], groups: Sequence[Group]) -> list[
 
 
 def labels(compared: Sequence[Compared], groups: Sequence[Group]) -> list[str]:
-    """Return what to call each run: as its group, and by its own experiment and seed where these differ in it."""
+    """Return what to call each run: as its group, and by its own experiment, seed and fold where these differ in it."""
     texts = [""] * len(compared)
     for group, text in zip(groups, group_labels(compared, groups), strict=True):
         experiments = {index: compared[index].summary.experiment for index in group}
-        seeds = {index: compared[index].values.get(_SEED) for index in group}
+        differing = [key for key in comparing.REPETITIONS if _differs(key, compared, group)]
         for index in group:
             texts[index] = experiments[index] if len(set(experiments.values())) > 1 else text
-            if len(set(seeds.values())) > 1:
-                texts[index] += f" seed {seeds[index]}"
+            for key in differing:
+                texts[index] += f" {key.rpartition('.')[2]} {compared[index].values.get(key)}"
     return _told_apart(texts, compared)
 
 
@@ -74,17 +74,35 @@ def runs_grid(compared: Sequence[Compared], names: Sequence[str]) -> Grid:
 def spreads(
     compared: Sequence[Compared], groups: Sequence[Group], *, plain: bool = False
 ) -> list[tuple[str, str, str]]:
-    """Return name, count and accuracy of each group of several seeds: ``("lr 0.1", "3 seeds", "54.60 ± 1.20")``."""
+    """Return name, count and accuracy of each group of several runs: ``("lr 0.1", "3 seeds", "54.60 ± 1.20")``.
+
+    Folds are judged by the images that they hold out: ``("lr 0.1", "5 folds, val", "52.30 ± 0.90")``.
+    """
     lines = []
     for group, name in zip(groups, group_labels(compared, groups), strict=True):
-        accuracies = [share for index in group if (share := comparing.accuracy(compared[index])) is not None]
+        of_folds = _differs(_FOLD, compared, group)
+        judged = comparing.held_out_accuracy if of_folds else comparing.accuracy
+        accuracies = [share for index in group if (share := judged(compared[index])) is not None]
         over = comparing.spread(accuracies)
         if len(group) > 1 and over is not None:
             percent = f"{100 * over.mean:.2f}"
             if over.deviation is not None:
                 percent += f" {'+-' if plain else '±'} {100 * over.deviation:.2f}"
-            lines.append((name, f"{over.count} seed{'s' if over.count > 1 else ''}", percent))
+            count = f"{over.count} {repetition(compared, group)}{'s' if over.count > 1 else ''}"
+            lines.append((name, f"{count}, val" if of_folds else count, percent))
     return lines
+
+
+def spread_lines(compared: Sequence[Compared], groups: Sequence[Group], *, plain: bool) -> list[str]:
+    """Return the same as printable lines: ``lr 0.1, 3 seeds: 54.60 ± 1.20 %``."""
+    return [f"{name}, {count}: {percent} %" for name, count, percent in spreads(compared, groups, plain=plain)]
+
+
+def repetition(compared: Sequence[Compared], group: Group) -> str:
+    """Return what the runs of a group are: each a "seed", each a "fold" or, of several of both, each a "run"."""
+    if not _differs(_FOLD, compared, group):
+        return "seed"
+    return "run" if _differs(_SEED, compared, group) else "fold"
 
 
 def differences_grid(compared: Sequence[Compared], names: Sequence[str]) -> Grid:
@@ -102,6 +120,16 @@ def classes_grid(compared: Sequence[Compared], names: Sequence[str]) -> Grid:
         for row in comparing.per_class(compared)
     ]
     return Grid(("class", *names, "difference"), tuple(rows))
+
+
+def mean_over(compared: Sequence[Compared], groups: Sequence[Group]) -> str:
+    """Return what the curves of groups are the means of: ``mean over seeds``."""
+    kinds = dict.fromkeys(f"{repetition(compared, group)}s" for group in groups if len(group) > 1)
+    return f"mean over {' and '.join(kinds)}"
+
+
+def _differs(key: str, compared: Sequence[Compared], group: Group) -> bool:
+    return len({compared[index].values.get(key) for index in group}) > 1
 
 
 def _share(share: float | None) -> str:

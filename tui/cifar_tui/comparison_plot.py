@@ -1,4 +1,4 @@
-"""The curves of several runs in one chart: each run by itself, or the mean and the spread of each group of seeds."""
+"""The curves of several runs in one chart: each run by itself, or the mean and the spread of its seeds or folds."""
 
 from __future__ import annotations
 

@@ -11,12 +11,17 @@ from cifar_core.events import (
     EpochCompleted,
     Evaluated,
     LearningRateChanged,
+    Names,
     Paused,
     Preparing,
     Resumed,
     RunStarted,
     Warned,
+    WeightsLoaded,
 )
+
+_MOST_NAMED = 3
+"""Names of tensors in one line; the event has more of them."""
 
 
 class Narrator:
@@ -37,9 +42,13 @@ class Narrator:
             case Preparing() if (event.phase, event.subject) != self._preparing:
                 self._preparing = (event.phase, event.subject)
                 return f"{event.phase} {event.subject}"
+            case WeightsLoaded():
+                return _loaded(event)
             case RunStarted():
                 self._epochs = event.epochs
                 return _started(event)
+            case Evaluated(extra_test=str(name)):
+                return f"extra {name} {100 * event.top1:.2f} % of {sum(event.class_total):,} images"
             case Evaluated():
                 self._evaluated = event
             case EpochCompleted():
@@ -60,6 +69,20 @@ def for_log(event: AnyEvent, line: str | None) -> str | None:
     if isinstance(event, CheckpointSaved):
         line = f"checkpoint after step {event.step:,}{' (best)' if event.best else ''}"
     return line and f"{time.strftime('%H:%M:%S', time.localtime(event.time))} {line}\n"
+
+
+def _loaded(event: WeightsLoaded) -> str:
+    groups = (
+        ("of another shape", event.mismatched),
+        ("not in them", event.missing),
+        ("of no use here", event.skipped),
+    )
+    told = "".join(f"; {names.count:,} {what} ({_first(names)})" for what, names in groups if names.count)
+    return f"{event.loaded:,} tensors from {event.source}{told}"
+
+
+def _first(names: Names) -> str:
+    return ", ".join(names.first[:_MOST_NAMED]) + (", ..." if names.count > _MOST_NAMED else "")
 
 
 def _started(event: RunStarted) -> str:

@@ -28,7 +28,7 @@ class Outcome:
             case RunStarted():
                 self._begun, self.finished = event, None
                 self._checkpoint, self._unsaved = event.checkpoint, False
-            case Evaluated():
+            case Evaluated() if event.split != "extra":
                 self._evaluated = event
             case CheckpointStarted():
                 self._unsaved = True

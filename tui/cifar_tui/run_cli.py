@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -11,7 +13,9 @@ import click
 from cifar_tui.terminal import is_interactive, say
 
 if TYPE_CHECKING:
+    from cifar_core.config import Config
     from cifar_experiments.presets.draft import Draft
+    from cifar_experiments.runs import Run
     from cifar_experiments.runs.resuming import Start
 
 runs_dir_option = click.option(
@@ -35,6 +39,12 @@ runs_dir_option = click.option(
 @click.option("--epochs", type=int, metavar="N", help="Same as training.epochs=N.")
 @click.option("--batch-size", type=int, metavar="N", help="Same as training.batch_size=N.")
 @click.option("--seed", type=int, metavar="N", help="Same as training.seed=N.")
+@click.option(
+    "--folds",
+    type=click.IntRange(2, 100),
+    metavar="K",
+    help="Train K runs, one after another, each on all but one of K parts of the training images.",
+)
 @click.option("--device", metavar="D", help="Same as training.device=D: auto, cpu, cuda, cuda:N or mps.")
 @click.option("--json", is_flag=True, help="Write one event a line to standard output, nothing else.")
 @runs_dir_option
@@ -51,6 +61,7 @@ def run(
     epochs: int | None,
     batch_size: int | None,
     seed: int | None,
+    folds: int | None,
     device: str | None,
     json: bool,
     runs_dir: Path | None,
@@ -62,6 +73,9 @@ def run(
     With --resume, go on with a run from its last checkpoint, in the midst of an epoch if need be; given several
     times, with one after another. Any change to its configuration makes a new run of it, which goes on from there
     and names the other as its parent.
+
+    With --folds K, begin K runs, each of which holds out another one of K parts of the training images (data.folds=K,
+    data.fold=1 to K); in the end come mean and standard deviation of their accuracies on what they held out.
 
     Exits with 0 when the training is complete or was stopped on request, 2 for a wrong command line,
     preset or configuration, 3 for missing or damaged data, 4 when training failed, 75 when SIGTERM or
@@ -75,12 +89,18 @@ def run(
     words = [*overrides, *(f"training.{key}={value}" for key, value in options.items() if value is not None)]
     if resume and experiment is not None:
         raise click.UsageError("--resume goes on with a run's own experiment; leave the other one out")
+    if resume and folds is not None:
+        raise click.UsageError("--resume goes on with runs there are; leave --folds out")
     changes = {"model": model, "augment": augment, "optimizer": optimizer, "overrides": words}
-    if not (no_tui or detach or json) and is_interactive():
-        _show(experiment, resume, changes, runs_dir)
-    if not resume and experiment is model is augment is optimizer is None:
+    on_screens = not (no_tui or detach or json) and is_interactive()
+    chooses = on_screens and folds is None
+    if not (resume or chooses) and experiment is model is augment is optimizer is None:
         raise click.UsageError("name an experiment, or at least one of --model, --augment and --optimizer")
-    return _train(experiment, resume, changes, runs_dir, detach=detach, json=json)
+    if on_screens:
+        _show(experiment, resume, folds, changes, runs_dir)
+    return _train(
+        _plan(experiment, resume, folds, changes, runs_dir), detach=detach, json=json, folds=folds is not None
+    )
 
 
 def drafted(experiment: str | None, changes: dict[str, Any]) -> Draft:
@@ -101,65 +121,44 @@ def drafted(experiment: str | None, changes: dict[str, Any]) -> Draft:
     return Draft(experiment, changes.get("model"), changes.get("augment"), changes.get("optimizer"), tuple(pairs))
 
 
-def _show(experiment: str | None, resume: tuple[str, ...], changes: dict[str, Any], runs_dir: Path | None) -> NoReturn:
-    """Open the app: with this choice, or with these runs going on.
+def _show(
+    experiment: str | None, resume: tuple[str, ...], folds: int | None, changes: dict[str, Any], runs_dir: Path | None
+) -> NoReturn:
+    """Open the app: with this choice, or with these runs going on or beginning.
 
     Raises:
         ConfigError: There is no such experiment or run, or a change is none.
     """
     from cifar_experiments.presets.draft import Draft
-    from cifar_experiments.runs import find
     from cifar_tui import interactive
 
     draft = drafted(experiment, changes)
-    for name in resume:  # all, before one of them is changed
-        find(name, runs_dir)
-    starts = [_reopened(name, changes, runs_dir) for name in resume]
-    interactive.run(Draft() if resume else draft, runs_dir, starts=starts)
+    plan = _plan(experiment, resume, folds, changes, runs_dir) if resume or folds else []
+    interactive.run(Draft() if resume else draft, runs_dir, starts=[begin() for begin in plan])
 
 
-def _train(
-    experiment: str | None,
-    resume: tuple[str, ...],
-    changes: dict[str, Any],
-    runs_dir: Path | None,
-    *,
-    detach: bool,
-    json: bool,
-) -> int:
-    """Train without screens, one run after another; return the highest of their exit codes."""
-    from cifar_core.control import Control
-    from cifar_core.errors import CifarError
+def _plan(
+    experiment: str | None, resume: tuple[str, ...], folds: int | None, changes: dict[str, Any], runs_dir: Path | None
+) -> list[Callable[[], Start]]:
+    """Return for each run what makes it, or finds how it goes on, when its turn has come.
+
+    Raises:
+        ConfigError: There is no such experiment or run, a change is none, or folds need what is not installed.
+    """
+    from cifar_core.data.folds import require_scikit_learn
     from cifar_experiments import presets, runs
-    from cifar_experiments.runs.resuming import Start
-    from cifar_tui import detaching, headless
-    from cifar_tui.signals import obeyed
 
-    def begun(name: str | None) -> Start:
-        if name is not None:
-            return _reopened(name, changes, runs_dir)
-        config = presets.compose(experiment, **changes).config
-        return Start(runs.create(config, runs_dir, command=_command()), config)
-
-    # Looked up now: a name that is wrong is told before anything is trained, and none changes its meaning meanwhile.
-    names: list[str | None] = [str(runs.find(name, runs_dir).path) for name in resume] or [None]
-    if detach:
-        control = Control()
-        with obeyed(control):
-            return detaching.start([begun(name).run for name in names], control)
-    codes = []
-    for name in names:
-        control = Control()
-        # Obeyed before there is a run's folder: from its first moment on, a signal leaves it in order.
-        with obeyed(control) as signals:
-            try:
-                codes.append(headless.run(begun(name), control, signals, json=json))
-            except CifarError as error:  # no reason not to train those that come after it
-                say(str(error))
-                codes.append(error.exit_code)
-            if signals.ending:
-                break
-    return max(codes)
+    if resume:
+        # Looked up now: a wrong name is told before anything is trained, and none changes its meaning meanwhile.
+        names = [str(runs.find(name, runs_dir).path) for name in resume]
+        return [partial(_reopened, name, changes, runs_dir) for name in names]
+    words: list[tuple[str, ...]] = [()]
+    if folds is not None:
+        require_scikit_learn()
+        words = [(f"data.folds={folds}", f"data.fold={number}") for number in range(1, folds + 1)]
+    every = [{**changes, "overrides": [*changes["overrides"], *of_fold]} for of_fold in words]
+    configs = [presets.compose(experiment, **each).config for each in every]
+    return [partial(_begun, config, runs_dir) for config in configs]
 
 
 def _reopened(name: str, changes: dict[str, Any], runs_dir: Path | None) -> Start:
@@ -168,5 +167,54 @@ def _reopened(name: str, changes: dict[str, Any], runs_dir: Path | None) -> Star
     return reopen(name, runs_dir, command=_command(), **changes)
 
 
+def _begun(config: Config, runs_dir: Path | None) -> Start:
+    from cifar_experiments.runs import create
+    from cifar_experiments.runs.resuming import Start
+
+    return Start(create(config, runs_dir, command=_command()), config)
+
+
 def _command() -> list[str]:
     return ["cifar-tui", *sys.argv[1:]]
+
+
+def _train(plan: list[Callable[[], Start]], *, detach: bool, json: bool, folds: bool) -> int:
+    """Train without screens, one run after another; return the highest of their exit codes."""
+    from cifar_core.control import Control
+    from cifar_core.errors import CifarError
+    from cifar_tui import detaching, headless
+    from cifar_tui.signals import obeyed
+
+    if detach:
+        control = Control()
+        with obeyed(control):
+            return detaching.start([begin().run for begin in plan], control)
+    runs: list[Run] = []
+    codes = []
+    for begin in plan:
+        control = Control()
+        # Obeyed before there is a run's folder: from its first moment on, a signal leaves it in order.
+        with obeyed(control) as signals:
+            try:
+                start = begin()
+                runs.append(start.run)
+                codes.append(headless.run(start, control, signals, json=json))
+            except CifarError as error:  # no reason not to train those that come after it
+                say(str(error))
+                codes.append(error.exit_code)
+            if signals.ending:
+                break
+    if folds:
+        _sum_up(runs, err=json)
+    return max(codes)
+
+
+def _sum_up(runs: list[Run], *, err: bool) -> None:
+    """Print mean and standard deviation over the folds that are complete."""
+    from cifar_experiments import comparing
+    from cifar_tui import comparison
+
+    complete = [each for each in map(comparing.read, runs) if each.summary.state == "completed"]
+    plain = not sys.stdout.encoding.lower().startswith("utf")
+    for line in comparison.spread_lines(complete, comparing.groups(complete), plain=plain):
+        click.echo(line, err=err)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from cifar_core.errors import printable
+
 if TYPE_CHECKING:
     from cifar_experiments.runs import Run, Summary
 
@@ -18,10 +20,11 @@ def progress(summary: Summary) -> str:
 
 
 def accuracy(summary: Summary) -> str:
-    """Return the accuracies that are known: ``test 54.30 %, best val 53.10 %``."""
+    """Return the accuracies that are known: ``test 54.30 %, extra cifar10.1_v6 44.30 %, best val 53.10 %``."""
     parts = []
     if summary.final_top1 is not None:
         parts.append(f"test {100 * summary.final_top1:.2f} %")
+    parts += [f"extra {printable(name)} {100 * share:.2f} %" for name, share in summary.extra_top1.items()]
     if summary.best_top1 is not None:
         parts.append(f"best val {100 * summary.best_top1:.2f} %")
     return ", ".join(parts)

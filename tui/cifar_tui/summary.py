@@ -55,6 +55,7 @@ def in_one_line(finished: RunFinished) -> str:
     parts = [f"{finished.reason} after step {finished.step:,}"]
     if finished.final_top1 is not None:
         parts.append(f"test {100 * finished.final_top1:.2f} %")
+    parts += [f"extra {printable(name)} {100 * share:.2f} %" for name, share in finished.extra_top1.items()]
     if finished.best_top1 is not None:
         parts.append(f"best val {100 * finished.best_top1:.2f} %")
     parts.append(f"training {finished.training_seconds + finished.data_seconds:.1f} s")

@@ -205,7 +205,7 @@ class History:
         self.checkpoints = {kind: saved for kind, saved in self.checkpoints.items() if saved.step <= last}
 
     def _evaluate(self, event: Evaluated) -> None:
-        if event.split == "train":  # whose figures its own steps tell
+        if event.split not in ("val", "test"):  # steps tell of training images, and the end of extra test sets
             return
         on_val = event.split == "val"
         (self.val_loss if on_val else self.test_loss).append(event.step, event.loss)

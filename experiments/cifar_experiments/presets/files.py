@@ -52,6 +52,8 @@ class Listed:
     path: Path
     origin: str
     error: str | None = None
+    subject: str = ""
+    """What its ``name`` says: which network, which optimizer."""
 
 
 def user_folder() -> Path:
@@ -153,8 +155,8 @@ def _listed(kind: Kind, path: Path, origin: str) -> Listed:
     try:
         if not NAME.fullmatch(path.stem):
             raise ConfigError(f"{printable(path)}: cannot be chosen by this name; rename it")
-        description = load(kind, str(path.absolute())).tree.get("description", "")
-        return Listed(path.stem, str(description), path, origin)
+        tree = load(kind, str(path.absolute())).tree
+        return Listed(path.stem, str(tree.get("description", "")), path, origin, subject=str(tree.get("name", "")))
     except ConfigError as error:
         return Listed(path.stem, "", path, origin, str(error))
 

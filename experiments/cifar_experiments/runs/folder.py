@@ -176,11 +176,25 @@ def create(config: Config, runs_dir: Path | None = None, *, command: Sequence[st
 
 
 def _movable(config: Config) -> Config:
-    """The same configuration whatever folder it is used from: ``data.root`` in full."""
-    if config.data.root is None or config.data.root.startswith("~"):
-        return config
-    root = str(Path(config.data.root).absolute())
-    return config.model_copy(update={"data": config.data.model_copy(update={"root": root})})
+    """The same configuration whatever folder it is used from: folders of images in full."""
+    root, extra_tests = config.data.root, config.data.extra_tests
+    folders = {
+        "root": root and _in_full(root),
+        "extra_tests": tuple(_in_full(folder) for folder in extra_tests),
+    }
+    weights = config.model.weights
+    if weights is not None and config.model.weights_path is not None:
+        weights = _in_full(weights)
+    return config.model_copy(
+        update={
+            "data": config.data.model_copy(update=folders),
+            "model": config.model.model_copy(update={"weights": weights}),
+        }
+    )
+
+
+def _in_full(folder: str) -> str:
+    return folder if folder.startswith("~") else str(Path(folder).absolute())
 
 
 def _new_folder(experiment: str, folder: Path, started: float) -> Run:

@@ -43,6 +43,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """Highest on the validation images."""
     final_top1: float | None = None
     """Newest on the test images."""
+    extra_top1: dict[str, float] = {}
+    """By name, on each extra test set that was evaluated on."""
     final_loss: float | None = None
     """Mean training loss of the newest whole epoch."""
     evaluations: int = 0
@@ -96,6 +98,8 @@ def updated(summary: Summary, event: Telling) -> Summary:
             if summary.best_top1 is None:
                 summary = _judged(summary, event.top1)
             return replace(summary, final_top1=event.top1)
+        case Evaluated(extra_test=str(name)):
+            return replace(summary, extra_top1={**summary.extra_top1, name: event.top1})
         case Paused():
             return replace(summary, state="paused")
         case Resumed():
@@ -108,6 +112,7 @@ def updated(summary: Summary, event: Telling) -> Summary:
                 finished=event.time,
                 best_top1=event.best_top1,
                 final_top1=event.final_top1,
+                extra_top1=event.extra_top1,
                 final_loss=event.final_loss,
                 training_seconds=event.training_seconds,
                 evaluation_seconds=event.evaluation_seconds,

@@ -130,7 +130,7 @@ class CompareScreen(Room):
 
     def _take_in(self) -> None:
         self._compared, faults = self._reading.outcome
-        self._groups = comparing.seed_groups(self._compared)
+        self._groups = comparing.groups(self._compared)
         self.set_class(bool(faults), "-faults")
         self.query_one("#faults", Static).update(Content(printable("   ".join(faults))))
         names = comparison.labels(self._compared, self._groups)
@@ -159,7 +159,7 @@ class CompareScreen(Room):
         plot = comparison_plot.plot(self._compared, self._groups, names, wish, max(size.width, 20))
         smoothing = f"smoothing {wish.smoothing:g}".replace(" 0.", " .") if wish.smoothing else ""
         parts = [plot.title, smoothing if wish.measure.startswith("training") else ""]
-        parts += ["log" if wish.log else "", "mean over seeds" if wish.grouped else ""]
+        parts += ["log" if wish.log else "", comparison.mean_over(self._compared, self._groups) if wish.grouped else ""]
         title = (" - " if self.cifar.ascii else " · ").join(part for part in parts if part)
         self._chart.border_title = title[0].upper() + title[1:]
         self._chart.show(replace(plot, title=""))
@@ -179,9 +179,9 @@ class CompareScreen(Room):
         self._change(replace(self._wish, measure=following))
 
     def action_group(self) -> None:
-        """Show the mean of each group of seeds with its spread, or each run by itself again."""
+        """Show the mean of each group of seeds or folds with its spread, or each run by itself again."""
         if not self._wish.grouped and all(len(group) < 2 for group in self._groups):
-            self.tell("No two of these runs differ in nothing but their seed.", wrong=True)
+            self.tell("No two of these runs differ in nothing but their seed or fold.", wrong=True)
             return
         self._change(replace(self._wish, grouped=not self._wish.grouped))
 

@@ -17,7 +17,7 @@ Table = tuple[list[Row], list[list[Row]]]
 
 
 def runs(compared: Sequence[Compared], groups: Sequence[Group], names: Sequence[str], *, plain: bool) -> Table:
-    """Return a row for each run, and below them one for each group of several seeds."""
+    """Return a row for each run, and below them one for each group of several seeds or folds."""
     grid = comparison.runs_grid(compared, names)
     spreads = comparison.spreads(compared, groups, plain=plain)
     wide = max((len(percent) for *_, percent in spreads), default=0)

@@ -183,7 +183,9 @@ class Configuration(Vertical):
         field = about(row.key, effect.config)
         words = [field.description.removesuffix(".")] if field and field.description else []
         if field is not None:
-            kind = f"one of {', '.join(field.choices)}" if field.choices else field.kind
+            # A network may have other names, too.
+            listed = "one of" if field.kind != "text" else "such as"
+            kind = f"{listed} {', '.join(field.choices)}" if field.choices else field.kind
             words.append(f"{kind}, or nothing" if field.optional else kind)
         if row.source.path is not None:
             words.append(f"from {row.source.path.name}{'' if row.source.line is None else f':{row.source.line}'}")

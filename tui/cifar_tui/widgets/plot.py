@@ -56,6 +56,7 @@ class Plot:
     log: bool = False
     title: str = ""
     x_label: str = ""
+    x_log: bool = False
 
 
 _Sample = tuple[float, float, float, float]
@@ -77,7 +78,7 @@ def draw(plot: Plot, width: int, height: int, *, ascii: bool = False) -> list[Ro
     series = [(line, _samples(line, plot.log)) for line in plot.lines]
     if not any(any(samples) for _, samples in series):
         return _sentence(plot, width, height, ascii)
-    x_scale = Scale.over(*plot.x_range)
+    x_scale = Scale.over(*plot.x_range, plot.x_log)
     y_scale = Scale.over(*plot.y_range, plot.log) if plot.y_range else _automatic(series, x_scale, plot.log)
     head = _head(plot, series, width, height, ascii) if width >= 12 and height >= 4 else []
     below = (0 if height < 6 else 1 if height < 10 else 2) if width >= 16 else 0
