@@ -18,7 +18,7 @@ from cifar_core.events import AnyEvent, CheckpointSaved, CheckpointStarted, Warn
 from cifar_core.preparation import Prepared
 
 # What may differ between a checkpoint and the training that goes on from it, since no step depends on it.
-FREE_IN_DATA = {"root", "verify", "mirrors", "extra_tests"}
+FREE_IN_DATA = {"root", "verify", "mirrors", "extra_tests", "loader", "workers"}
 FREE_IN_MODEL = {"weights", "drop_weights", "rename_weights"}
 FREE_IN_TRAINING = {"device", "threads", "deterministic", "checkpoint_every", "checkpoint_minutes", "gradient_norm"}
 
@@ -95,7 +95,7 @@ def resume(folder: Path, prepared: Prepared, progress: Progress, clock: Clock, *
             f"{printable(loaded.path)} is no checkpoint of this experiment and version: {first_line}"
         ) from error
     if not fork:
-        yield from _doubts(state["place"], device.place(prepared.device), prepared)
+        yield from _doubts(state["place"], prepared.place(), prepared)
 
 
 def _replace(progress: Progress, prepared: Prepared, then: Config, steps_per_epoch: int) -> None:
@@ -136,7 +136,7 @@ def _state(prepared: Prepared, progress: Progress, clock: Clock) -> dict[str, An
         "seconds": clock.spent(),
         "learner": prepared.learner.state(),
         "generators": generators.states(prepared.device),
-        "place": device.place(prepared.device),
+        "place": prepared.place(),
     }
 
 

@@ -338,7 +338,9 @@ def test_nothing_is_known_of_what_is_no_key_of_the_configuration(key):
 FOR_OTHERS = re.compile(
     r"model\.fit: \S+ is made for 32 x 32 images and needs no upscale"
     r"|model\.init: \S+ draws weights anew, and model\.weights loads them"
-    r"|data\.loader: \S+ cannot do augment\.albumentations.*"
+    r"|model\.size: only fit=upscale has one"
+    r"|training\.precision: fp16 takes sgd, adam or adamw; \S+ takes bf16"
+    r"|training\.average: schedule-free-adamw averages its weights already"
 )
 """Why some experiments do not have some choices."""
 

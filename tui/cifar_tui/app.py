@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -152,7 +153,10 @@ class CifarApp(App[None]):
         # Data loaders that spawn their workers need it, and could not start it while descriptors are redirected.
         from multiprocessing import resource_tracker
 
+        # A shell that loses its terminal sends SIGHUP to all of its processes; this one is to outlive it, too.
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
     def show_run(self, watched: Watched) -> None:
         """Show a run."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cifar_core.config import Section
 
 COMMANDS = frozenset(
-    "attach checkpoint compare doctor keys lr-find pause presets resume run runs serve set stop".split()  # noqa: SIM905
+    "attach checkpoint compare doctor export keys lr-find pause presets resume run runs serve set stop".split()  # noqa: SIM905
 )
 """What an experiment cannot be called, since the command line would take it for a command."""
 

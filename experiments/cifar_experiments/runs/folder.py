@@ -176,21 +176,15 @@ def create(config: Config, runs_dir: Path | None = None, *, command: Sequence[st
 
 
 def _movable(config: Config) -> Config:
-    """The same configuration whatever folder it is used from: folders of images in full."""
-    root, extra_tests = config.data.root, config.data.extra_tests
-    folders = {
-        "root": root and _in_full(root),
-        "extra_tests": tuple(_in_full(folder) for folder in extra_tests),
-    }
-    weights = config.model.weights
-    if weights is not None and config.model.weights_path is not None:
-        weights = _in_full(weights)
-    return config.model_copy(
-        update={
-            "data": config.data.model_copy(update=folders),
-            "model": config.model.model_copy(update={"weights": weights}),
-        }
-    )
+    """The same configuration whatever folder it is used from: paths in full."""
+    data, model, augment = config.data, config.model, config.augment
+    folders = tuple(_in_full(folder) for folder in data.extra_tests)
+    data = data.model_copy(update={"root": data.root and _in_full(data.root), "extra_tests": folders})
+    if model.weights is not None and model.weights_path is not None:
+        model = model.model_copy(update={"weights": _in_full(model.weights)})
+    if augment.albumentations is not None and augment.albumentations.endswith(".toml"):
+        augment = augment.model_copy(update={"albumentations": _in_full(augment.albumentations)})
+    return config.model_copy(update={"data": data, "model": model, "augment": augment})
 
 
 def _in_full(folder: str) -> str:
