@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import torch
 
 from cifar_core import trainer
-from cifar_core.config import Config, Constant, Data
+from cifar_core.config import Config, Constant, Data, Muon
 from cifar_core.control import AnyRequest, Control, Request
 from cifar_core.data import availability
 from cifar_core.data.synthetic import CLASSES, TRAIN_IMAGES
@@ -121,10 +121,11 @@ def _endless(config: Config) -> Config:
     limit = TRAIN_IMAGES // batch * batch or None
     loop = {"epochs": NEVER, "max_steps": None, "evaluate_every": NEVER**2}
     saving = {"checkpoint_every": 0, "checkpoint_minutes": float(NEVER)}
+    rates = {"lr": 1e-12} | ({"rest_lr": 1e-12, "rest_decay": 0.0} if isinstance(config.optimizer, Muon) else {})
     return config.model_copy(
         update={
             "data": Data(kind="synthetic", limit=limit),
-            "optimizer": config.optimizer.model_copy(update={"lr": 1e-12}),
+            "optimizer": config.optimizer.model_copy(update=rates),
             "schedule": Constant(),
             # None is downloaded for it: a step costs the same whatever the weights are.
             "model": config.model.model_copy(update={"weights": None}),

@@ -69,6 +69,48 @@ def test_a_clipped_gradient_has_the_norm_that_was_asked_for_and_reports_the_one_
     assert clipped.item() == pytest.approx(0.01, rel=1e-3)
 
 
+def rates(learner):
+    """The learning rate of every parameter, by name."""
+    return {name: group["lr"] for group in learner.optimizer.param_groups for name in group["param_names"]}
+
+
+def test_every_parameter_has_its_share_of_the_rate():
+    optimizer = {"lr": 0.1, "lr_factors": ["linear3.* = 10"]}
+    learner = Learner(Config.model_validate({"optimizer": optimizer}), 10, CPU)
+    assert learner.set_learning_rate(0.5) == 0.5
+    shares = {name: 5.0 if name.startswith("linear3") else 0.5 for name in rates(learner)}
+    assert rates(learner) == shares
+    assert learner.set_learning_rate(0.5, lambda epochs: 0.1 if epochs is None else 1.0) == 0.05
+    assert rates(learner) == {name: pytest.approx(0.1 * share) for name, share in shares.items()}
+
+
+def test_parameters_of_the_first_epochs_have_a_schedule_of_their_own_and_then_stay(batch):
+    optimizer = {"lr": 0.1, "weight_decay": 0.1, "lr_epochs": ["conv1.* = 3"]}
+    learner = Learner(Config.model_validate({"optimizer": optimizer}), 10, CPU)
+    learner.set_learning_rate(0.1, lambda epochs: 1.0 if epochs is None else 0.5)
+    assert (rates(learner)["conv1.weight"], rates(learner)["conv2.weight"]) == (0.05, 0.1)
+    learner.update(*batch)
+    before = [each.detach().clone() for each in (learner.model.conv1.weight, learner.model.conv2.weight)]
+    learner.set_learning_rate(0.1, lambda epochs: 1.0 if epochs is None else 0.0)
+    learner.update(*batch)
+    assert torch.equal(learner.model.conv1.weight, before[0])
+    assert learner.model.conv1.weight.grad is None
+    assert not torch.equal(learner.model.conv2.weight, before[1])
+
+
+def test_lookahead_goes_back_half_of_the_way(batch):
+    tree = {"optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.0}}
+    plain = Learner(Config.model_validate(tree), 10, CPU)
+    tree["optimizer"]["lookahead"] = 2
+    ours = Learner(Config.model_validate(tree), 10, CPU)
+    start = weights(plain)
+    for _ in range(2):
+        plain.update(*batch)
+        ours.update(*batch)
+    half = [(before + after) / 2 for before, after in zip(start, weights(plain), strict=True)]
+    torch.testing.assert_close(weights(ours), half)
+
+
 def test_a_seed_gives_one_set_of_weights_and_another_seed_another():
     first, again, other = (Learner(config(seed=seed), 10, CPU) for seed in (1, 1, 2))
     assert all(torch.equal(a, b) for a, b in zip(weights(first), weights(again), strict=True))

@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import copy
 import math
+import sys
 from itertools import pairwise
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from schedulefree import AdamWScheduleFree
 from torch import nn, optim
 
-from cifar_core.config import Adam, AdamW, Constant, Cosine, MultiStep, OneCycle, Sgd, Step
+from cifar_core.config import (
+    Adam,
+    AdamW,
+    Constant,
+    Cosine,
+    Linear,
+    Lion,
+    MultiStep,
+    OneCycle,
+    Optimizer,
+    ScheduleFreeAdamW,
+    Sgd,
+    Step,
+)
+from cifar_core.errors import ConfigError
+from cifar_core.optim.lion import Lion as LionOptimizer
 from cifar_core.optim.registry import build
 from cifar_core.optim.schedules import factor
+from cifar_core.validation import parse
 
 
 def curve(schedule, total_steps, steps_per_epoch=10):
@@ -57,6 +75,16 @@ def torchs_curve(scheduler, length, **options):
             optim.AdamW,
             {"lr": 0.02, "betas": (0.8, 0.9), "eps": 1e-6, "weight_decay": 0.03},
         ),
+        (
+            Lion(lr=0.02, betas=(0.8, 0.9), weight_decay=0.03),
+            LionOptimizer,
+            {"lr": 0.02, "betas": (0.8, 0.9), "weight_decay": 0.03},
+        ),
+        (
+            ScheduleFreeAdamW(lr=0.02, betas=(0.8, 0.9), eps=1e-6, weight_decay=0.03),
+            AdamWScheduleFree,
+            {"lr": 0.02, "betas": (0.8, 0.9), "eps": 1e-6, "weight_decay": 0.03},
+        ),
     ],
 )
 def test_the_optimizer_has_all_configured_figures(config, kind, figures):
@@ -64,8 +92,8 @@ def test_the_optimizer_has_all_configured_figures(config, kind, figures):
     assert type(optimizer) is kind
     (group,) = optimizer.param_groups
     assert {key: group[key] for key in figures} == figures
-    # Nothing that can be configured is left out above.
-    assert set(figures) == set(type(config).model_fields) - {"name"}
+    # Nothing that can be configured is left out above: what every optimizer has is a matter of groups and of steps.
+    assert set(figures) == set(type(config).model_fields) - (set(Optimizer.model_fields) - {"lr"}) - {"name"}
 
 
 @pytest.mark.parametrize(
@@ -103,6 +131,34 @@ def test_frozen_parameters_are_left_to_themselves():
 def test_a_model_with_nothing_to_train_is_an_error():
     with pytest.raises(ValueError, match="empty parameter list"):
         build(Sgd(), nn.ReLU())
+
+
+def lions_textbook(weight, gradients, lr, betas, weight_decay):
+    """Algorithm 2 of the paper, line by line."""
+    momentum = torch.zeros_like(weight)
+    for gradient in gradients:
+        direction = betas[0] * momentum + (1 - betas[0]) * gradient
+        weight = weight - lr * (direction.sign() + weight_decay * weight)
+        momentum = betas[1] * momentum + (1 - betas[1]) * gradient
+    return weight
+
+
+def test_lion_makes_the_steps_of_its_paper():
+    torch.manual_seed(0)
+    model = nn.Linear(5, 4, bias=False)
+    gradients = [torch.randn(4, 5) for _ in range(6)]
+    expected = lions_textbook(model.weight.detach().clone(), gradients, 0.1, (0.7, 0.9), 0.3)
+    optimizer = build(Lion(lr=0.1, betas=(0.7, 0.9), weight_decay=0.3), model)
+    for gradient in gradients:
+        model.weight.grad = gradient
+        optimizer.step()
+    torch.testing.assert_close(model.weight.detach(), expected)
+
+
+def test_a_missing_library_is_one_sentence_that_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "schedulefree", None)
+    with pytest.raises(ConfigError, match=r'optimizer.name: .* pip install "cifar-tui\[schedule-free\]"'):
+        build(ScheduleFreeAdamW(), nn.Linear(2, 2))
 
 
 # Schedules
@@ -198,6 +254,17 @@ def test_beyond_its_last_step_a_curve_stays_where_it_ended(kind):
     assert beyond == pytest.approx([0.1] * 4)
 
 
+@pytest.mark.parametrize("schedule", [Constant(), Cosine(warmup_epochs=0.5), Linear(), OneCycle()])
+def test_for_parameters_of_the_first_epochs_the_schedule_spans_these_and_then_comes_0(schedule):
+    spanned = [factor(schedule, step, total_steps=60, steps_per_epoch=10, epochs=2.5) for step in range(60)]
+    assert spanned == curve(schedule, 25) + [0.0] * 35
+
+
+def test_first_epochs_beyond_the_end_are_all_epochs():
+    spanned = [factor(Linear(), step, total_steps=60, steps_per_epoch=10, epochs=9) for step in range(60)]
+    assert spanned == curve(Linear(), 60)
+
+
 def test_figures_beyond_all_measure_are_only_large():
     assert curve(Step(every=1e308), 2) == [1.0, 1.0]
     assert curve(MultiStep(milestones=(1e308,)), 2) == [1.0, 1.0]
@@ -248,3 +315,21 @@ def test_smooth_schedules_never_jump(schedule, total_steps):
         return
     steepest = max(math.pi / 2 / shortest, 1 / warm if warm else 0)
     assert all(abs(after - before) <= steepest + 1e-9 for before, after in pairwise(rates))
+
+
+# Choices that exclude each other
+
+
+@pytest.mark.parametrize(
+    ("tree", "sentence"),
+    [
+        ({"optimizer": {"name": "muon"}, "training": {"precision": "fp16"}}, "training.precision: .* muon takes bf16"),
+        ({"optimizer": {"name": "lion"}, "training": {"precision": "fp16"}}, "training.precision: .* lion takes bf16"),
+        ({"optimizer": {"name": "schedule-free-adamw", "lookahead": 5}}, "optimizer.lookahead: .* averages"),
+        ({"optimizer": {"name": "schedule-free-adamw", "betas": [0.0, 0.9]}}, "optimizer.betas: the first must be"),
+        ({"optimizer": {"name": "sgd", "lr_factors": ["conv1"]}}, "optimizer.lr_factors: must be of the form"),
+    ],
+)
+def test_choices_that_exclude_each_other_are_told(tree, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        parse(tree)

@@ -44,6 +44,23 @@ VARIANTS = {
     },
     "half precision": {"training": {"precision": "bf16"}},
     "ending within an epoch": {"training": {"max_steps": 41}},
+    "muon averaged over steps": {
+        "optimizer": {"name": "muon", "weight_decay": 0.1, "rest_decay": 0.01, "lr_epochs": ["conv1.* = 1.5"]},
+        "training": {"average": "ema", "ema_decay": 0.9},
+    },
+    "lion with lookahead, averaged over epochs": {
+        "optimizer": {"name": "lion", "lookahead": 5, "decayed": "weights"},
+        "training": {"average": "swa", "swa_from": 0.4, "evaluate_every": 5},
+    },
+    "sam ending within an epoch, averaged over epochs without their last batches": {
+        "optimizer": {"name": "sgd", "lr": 0.05, "sam": 0.05, "lr_factors": ["linear* = 0.5"]},
+        "training": {"average": "swa", "swa_from": 0.4, "max_steps": 41, "drop_last": True},
+    },
+    "schedule-free": {
+        "optimizer": {"name": "schedule-free-adamw", "decayed": "weights"},
+        "schedule": {"name": "constant", "warmup_epochs": 0.5},
+        "training": {"evaluate_every": 5},
+    },
 }
 
 
@@ -261,6 +278,7 @@ async def test_another_number_of_threads_is_warned_of(tmp_path):
 def test_every_value_of_the_configuration_decides_unless_it_is_named_as_free():
     free = {f"data.{key}" for key in continuation.FREE_IN_DATA}
     free |= {f"training.{key}" for key in continuation.FREE_IN_TRAINING}
+    free |= {f"model.{key}" for key in continuation.FREE_IN_MODEL}
     config = experiment()
     every = {
         f"{section}.{key}"

@@ -340,6 +340,7 @@ FOR_OTHERS = re.compile(
     r"|model\.init: \S+ draws weights anew, and model\.weights loads them"
     r"|model\.size: only fit=upscale has one"
     r"|training\.precision: fp16 takes sgd, adam or adamw; \S+ takes bf16"
+    r"|training\.label_smoothing: only cross_entropy has it, loss is \S+"
     r"|training\.average: schedule-free-adamw averages its weights already"
 )
 """Why some experiments do not have some choices."""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 
-from cifar_core.config import Constant, Cosine, MultiStep, OneCycle, Step
-
-AnySchedule = Constant | Step | MultiStep | Cosine | OneCycle
+from cifar_core.config import AnySchedule, Constant, Cosine, Linear, MultiStep, OneCycle, Step
 
 
-def factor(schedule: AnySchedule, step: int, *, total_steps: int, steps_per_epoch: int) -> float:
+def factor(
+    schedule: AnySchedule, step: int, *, total_steps: int, steps_per_epoch: int, epochs: float | None = None
+) -> float:
     """Return what the base learning rate is multiplied by for one step, 0 to 1.
 
     Numbers of epochs are taken to the nearest whole step. The warm-up's ``warm`` steps rise linearly, the
     step counted ``step`` having ``(step + 1) / warm`` of the value that the schedule proper then starts at;
-    so the first step already learns. "cosine" and "onecycle" span the steps after the warm-up; "step"
+    so the first step already learns. "linear", "cosine" and "onecycle" span the steps after the warm-up; "step"
     and "multistep" count epochs from the start of the training.
 
     Args:
@@ -22,7 +22,12 @@ def factor(schedule: AnySchedule, step: int, *, total_steps: int, steps_per_epoc
         step: Counted from 0; one beyond the last has the last value of the schedule's curve.
         total_steps: Of the training, at least 1.
         steps_per_epoch: At least 1.
+        epochs: Of parameters that are trained in the first epochs only: the schedule spans these, and then comes 0.
     """
+    if epochs is not None:
+        total_steps = min(total_steps, _steps(epochs, steps_per_epoch))
+        if step >= total_steps:
+            return 0.0
     warm = _steps(schedule.warmup_epochs, steps_per_epoch)
     if step < warm:
         rise = (step + 1) / warm
@@ -44,6 +49,8 @@ def _proper(schedule: AnySchedule, step: int, warm: int, total_steps: int, steps
         case MultiStep():
             passed = sum(step >= _steps(milestone, steps_per_epoch) for milestone in schedule.milestones)
             return float(schedule.factor**passed)
+        case Linear():
+            return 1 + (schedule.final - 1) * position / span
         case Cosine():
             # Loshchilov and Hutter, arXiv 1608.03983, equation 5 without restarts.
             return _cosine(1.0, schedule.final, position / span)
