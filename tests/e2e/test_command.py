@@ -98,7 +98,7 @@ def test_the_quick_start_learns_more_than_nine_in_ten(cifar_tui):
         (("quickstart", "optimizer.lr=nan"), 2, "optimizer.lr"),
         (("quickstart", "nonsense"), 2, "nonsense"),
         (("quickstart", "--epochs", "many"), 2, "many"),
-        (("quickstart", "--model", "resnet19"), 2, "did you mean resnet18"),
+        (("quickstart", "--model", "resnet-18"), 2, "did you mean resnet18"),
         (("quickstart", "training.device=cuda:77"), 2, "cuda"),
         (("quickstart", "training.device=cuda:007"), 2, "training.device"),
         (("quickstart", "data.mirrors=['ftp://x']"), 2, "data.mirrors[0]"),

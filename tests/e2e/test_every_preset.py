@@ -17,6 +17,12 @@ FEW = (
     "training.threads=1",
     "augment.test_time=none",  # else evaluation takes most of the time
 )
+SMALLER = {
+    "densenet-bc-100-12": "densenet-bc-40-12",
+    "resnext29-8x64d": "resnext29-2x8d",
+    "wrn-28-10": "wrn-16-1",
+}
+"""Of the same family, since an experiment's model makes a step elsewhere."""
 
 
 @pytest.fixture
@@ -27,10 +33,17 @@ def downloaded(tmp_path, monkeypatch):
     torch.save(resnet18().state_dict(), tmp_path / "checkpoints" / "resnet18-f37072fd.pth")
 
 
-@pytest.mark.usefixtures("downloaded")
+@pytest.fixture
+def fewer_test_images(monkeypatch):
+    """Evaluate on 200 drawn images."""
+    monkeypatch.setattr("cifar_core.data.synthetic.TEST_IMAGES", 200)
+
+
+@pytest.mark.usefixtures("downloaded", "fewer_test_images")
 @pytest.mark.parametrize("name", EXPERIMENTS)
 async def test_a_built_in_experiment_trains_and_reports_each_step_once(name):
-    config = compose(name, overrides=FEW).config
+    model = compose(name).config.model.name
+    config = compose(name, overrides=[*FEW, f"model.name={SMALLER.get(model, model)}"]).config
     events = [event async for event in train(config)]
     assert [event.step for event in events if isinstance(event, StepCompleted)] == list(range(1, 9))
     assert all(event.loss is not None for event in events if isinstance(event, StepCompleted))

@@ -21,6 +21,8 @@ OWN = "(its own)"
 
 _FIRST = ("training.epochs", "training.batch_size", "training.seed", "optimizer.lr")
 """What is changed most often."""
+_SHARED = tuple(f"optimizer.{key}" for key in ("decayed", "lr_factors", "lr_epochs", "lookahead", "sam"))
+"""What every optimizer has, behind what is its own."""
 _SECTIONS = ("optimizer", "schedule", "training", "model", "augment", "data")
 
 
@@ -88,12 +90,13 @@ def effect(draft: Draft, changed: Collection[str | None] = ()) -> Effect:
         return Effect(draft, choices, command, faults=str(error))
 
 
-def _interest(row: DraftRow) -> int:
+def _interest(row: DraftRow) -> float:
     """Return the place of a row among those that are of most interest, else that of its section."""
     if row.key in _FIRST:
         return _FIRST.index(row.key)
     section = row.key.partition(".")[0]
-    return len(_FIRST) + (_SECTIONS.index(section) if section in _SECTIONS else len(_SECTIONS))
+    place = _SECTIONS.index(section) if section in _SECTIONS else len(_SECTIONS)
+    return len(_FIRST) + place + (row.key in _SHARED) / 2
 
 
 def _own_presets(draft: Draft) -> dict[str, str]:
