@@ -19,7 +19,8 @@ from cifar_core.preparation import Prepared
 
 # What may differ between a checkpoint and the training that goes on from it, since no step depends on it.
 FREE_IN_DATA = {"root", "verify", "mirrors", "extra_tests", "loader", "workers"}
-FREE_IN_MODEL = {"weights", "drop_weights", "rename_weights"}
+FREE_IN_MODEL = {"drop_weights", "rename_weights"}
+HOLDING_OUT = {"kind", "limit", "classes", "validation", "folds", "fold", "stratified"}
 FREE_IN_TRAINING = {"device", "threads", "deterministic", "checkpoint_every", "checkpoint_minutes", "gradient_norm"}
 
 
@@ -63,8 +64,8 @@ def resume(folder: Path, prepared: Prepared, progress: Progress, clock: Clock, *
     A fork goes on with another configuration: with weights, position and, as long as the optimizer is of the
     same kind, its state; with rates, sizes and schedule as they are now.
 
-    Yields a ``Warned`` for a fall-back to an earlier checkpoint, and for what keeps the rest of the
-    training from being exactly what it would have been.
+    Yields a ``Warned`` for a fall-back to an earlier checkpoint, for what keeps the rest of the training from being
+    exactly what it would have been, and for a fork that holds other images out than were before.
 
     Raises:
         CheckpointError: There is none that can be used, or it is of another experiment.
@@ -90,10 +91,15 @@ def resume(folder: Path, prepared: Prepared, progress: Progress, clock: Clock, *
     except CheckpointError:
         raise
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        first_line, _, _ = str(error).partition("\n")
+        # Of torch's lines the first is a headline, the second says what is wrong.
+        words = " ".join(str(error).splitlines()[:2]).split()
+        reason = f"it has no {error}" if isinstance(error, KeyError) else " ".join(words)
         raise CheckpointError(
-            f"{printable(loaded.path)} is no checkpoint of this experiment and version: {first_line}"
+            f"{printable(loaded.path)} is no checkpoint of this experiment and version: {printable(reason)}"
         ) from error
+    if fork and prepared.val is not None and _held_out(then) != _held_out(prepared.config):
+        message = "images that are held out now may have been trained on before: the accuracy on them says too much"
+        yield Warned(time=time.time(), code="trained-on-held-out", message=message)
     if not fork:
         yield from _doubts(state["place"], prepared.place(), prepared)
 
@@ -115,6 +121,11 @@ def _replace(progress: Progress, prepared: Prepared, then: Config, steps_per_epo
     made = min(images // now.training.batch_size, prepared.steps_per_epoch)
     progress.step = whole * prepared.steps_per_epoch + made
     progress.evaluated_step = progress.tested_step = -1
+
+
+def _held_out(config: Config) -> object:
+    """Return what decides which images are held out."""
+    return config.training.seed, config.data.model_dump(include=HOLDING_OUT)
 
 
 def _doubts(then: Mapping[str, str], now: Mapping[str, str], prepared: Prepared) -> Iterator[AnyEvent]:
@@ -156,4 +167,6 @@ def _deciding(config: Config) -> Mapping[str, object]:
     free = {f"data.{key}" for key in FREE_IN_DATA} | {f"training.{key}" for key in FREE_IN_TRAINING}
     free |= {f"model.{key}" for key in FREE_IN_MODEL}
     flat = {f"{section}.{key}": value for section, values in tree.items() for key, value in values.items()}
+    if config.model.weights_path is not None:
+        flat["model.weights"] = None  # wherever they were read from; a library's also say how images are normalised
     return {key: value for key, value in flat.items() if key not in free}

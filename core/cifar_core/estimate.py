@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from cifar_core.config import Config, Data
 from cifar_core.data import quotas
 
-EVALUATED = 1 / 3
-"""What an image costs in evaluation, of its cost in training: a forward pass alone; the backward pass costs two."""
+PASSES = 3
+"""What an image costs in a step, in forward passes: a backward pass costs two."""
+VIEWS = {"none": 1, "flip": 2, "flip-shift": 6}
+"""Forward passes of an image in evaluation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,9 @@ def total_steps(config: Config, train_images: int) -> int:
 def estimated_seconds(config: Config, probe: Probe, train_images: int, test_images: int, held_out: int = 0) -> float:
     """Return about how many seconds a whole training takes, its evaluations included.
 
-    Every image is taken to cost the same, in a smaller last batch too, and a third of that in evaluation. Left out
-    is what comes before the first step, checkpoints, extra test sets, and an early end for want of patience.
+    Every image is taken to cost the same, in a smaller last batch too, and a third of that in evaluation: a forward
+    pass alone, or as many as ``augment.test_time`` has views; with ``optimizer.sam`` a step has twice the passes. Left
+    out is what comes before the first step, checkpoints, extra test sets, and an early end for want of patience.
 
     Args:
         config: The experiment.
@@ -98,4 +101,6 @@ def estimated_seconds(config: Config, probe: Probe, train_images: int, test_imag
         # The last evaluation is the final one, if it was made after the last step.
         final = every is not None and steps % every != 0
         evaluated = (evaluations + final) * test_images
-    return probe.seconds_per_step / training.batch_size * (trained + evaluated * EVALUATED)
+    passes = PASSES * (2 if config.optimizer.sam else 1)
+    forward = VIEWS[config.augment.test_time] / passes
+    return probe.seconds_per_step / training.batch_size * (trained + evaluated * forward)

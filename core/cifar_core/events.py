@@ -219,7 +219,14 @@ class LearningRateChanged(Event, frozen=True, kw_only=True, tag=True):
 class Warned(Event, frozen=True, kw_only=True, tag=True):
     """Something that the user should know and that does not stop the training."""
 
-    code: Literal["cache-not-written", "checkpoint-not-saved", "fell-back", "not-exactly-resumed", "history-incomplete"]
+    code: Literal[
+        "cache-not-written",
+        "checkpoint-not-saved",
+        "fell-back",
+        "not-exactly-resumed",
+        "trained-on-held-out",
+        "history-incomplete",
+    ]
     message: str
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 POINTS_PER_DECADE = 40
 WIDTH = 0.15
-"""Decades to either side of a rate whose losses count for it: the standard deviation of their weights."""
+"""Decades to either side of a rate whose losses count for it: the standard deviation of their weights. Where rates are
+further apart than that, it is what they are apart."""
 
 MOST = 4.0
 """Times the median; what is above it counts as that, or one loss of millions would bend all that is near it."""
@@ -50,9 +51,10 @@ def smooth(tried: Sequence[tuple[float, float]]) -> list[Point]:
     """
     rates, losses = np.array(tried).T
     x, y = np.log10(rates), np.minimum(losses, MOST * np.median(losses))
+    width = max(WIDTH, (x[-1] - x[0]) / (len(x) - 1))
     places = np.linspace(x[0], x[-1], max(2, math.ceil((x[-1] - x[0]) * POINTS_PER_DECADE)))
     away = x[None, :] - places[:, None]
-    weights = np.exp(-0.5 * (away / WIDTH) ** 2)
+    weights = np.exp(-0.5 * (away / width) ** 2)
     total, first, second = (np.sum(weights * away**power, axis=1) for power in range(3))
     here, sloped = weights @ y, (weights * away) @ y
     determinant = total * second - first**2

@@ -160,8 +160,10 @@ def prepare(config: Config, *, resumed: bool = False) -> Generator[AnyEvent, Non
         classes=len(dataset.classes),
         device=where,
     )
-    if whitening.needs_whitening(learner.model) and start is None and not resumed:
-        seen = source.train.images[: whitening.IMAGES].to(where)
+    has_filters = resumed or (start is not None and start.gave("whiten.weight"))
+    if whitening.needs_whitening(learner.model) and not has_filters:
+        every = max(1, len(source.train) // whitening.IMAGES)  # of all classes: a folder's images are in their order
+        seen = source.train.images[::every][: whitening.IMAGES].to(where)
         whitening.whiten(learner.model, augmentation.normalise(seen))
     return Prepared(
         config=config,

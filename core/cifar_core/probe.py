@@ -9,14 +9,14 @@ from collections.abc import Iterator
 import torch
 
 from cifar_core import trainer
-from cifar_core.config import Config, Constant, Data, Muon
+from cifar_core.config import Config, Constant, Data, Model, Muon
 from cifar_core.control import AnyRequest, Control, Request
 from cifar_core.data import availability
 from cifar_core.data.synthetic import CLASSES, TRAIN_IMAGES
 from cifar_core.estimate import Probe
 from cifar_core.events import RunStarted, StepCompleted
+from cifar_core.models import names, size
 from cifar_core.models import registry as models
-from cifar_core.models import size
 
 __all__ = ["Probe", "probe"]
 
@@ -127,11 +127,20 @@ def _endless(config: Config) -> Config:
             "data": Data(kind="synthetic", limit=limit),
             "optimizer": config.optimizer.model_copy(update=rates),
             "schedule": Constant(),
-            # None is downloaded for it: a step costs the same whatever the weights are.
-            "model": config.model.model_copy(update={"weights": None}),
+            "model": _drawn(config.model),
             "training": config.training.model_copy(update={**loop, **saving}),
         }
     )
+
+
+def _drawn(config: Model) -> Model:
+    """The same network with drawn weights, for which nothing is downloaded, on images of the same size."""
+    size = config.size
+    if config.fit == "upscale" and (names.library_of(config.name) or ("",))[0] == "torchvision":
+        from cifar_core.models import torchvision_zoo
+
+        size = torchvision_zoo.enlarged_side(config)  # the weights may be for larger ones than the network's own
+    return config.model_copy(update={"weights": None, "size": size})
 
 
 def _size(config: Config) -> tuple[int, int]:

@@ -146,6 +146,7 @@ def test_each_pair_of_arrays_in_a_folder_is_a_set(arrays):
         ({"data": np.uint8(3)}, "cannot be read (it is a single number)"),
         ({"labels": np.zeros(5, dtype=np.int64)}, "must hold 6 whole numbers, one for each image"),
         ({"labels": np.zeros(6)}, "must hold 6 whole numbers"),
+        ({"data": np.zeros((0, 32, 32, 3), np.uint8), "labels": np.zeros(0, np.int64)}, "holds no image"),
         ({"labels": np.array([0, 1, 2, 3, 0, 1])}, "has a label outside 0 to 2"),
         ({"labels": np.array([0, 1, 2, -1, 0, 1])}, "has a label outside 0 to 2"),
         ({"labels": np.array([0, 1, 2, 2**64 - 1, 0, 1], dtype=np.uint64)}, "has a label outside 0 to 2"),

@@ -50,6 +50,20 @@ def test_an_end_within_an_epoch_is_counted_to_there():
     assert seconds(config(epochs=9, batch_size=10, max_steps=13), 100, 30, 1.0) == pytest.approx(13 + 2 * 1.0)
 
 
+@pytest.mark.parametrize(
+    ("changes", "share"),
+    [
+        ({"augment": {"test_time": "flip"}}, 2 / 3),
+        ({"augment": {"test_time": "flip-shift"}}, 2),
+        ({"optimizer": {"sam": 0.05}}, 1 / 6),
+        ({"augment": {"test_time": "flip-shift"}, "optimizer": {"sam": 0.05}}, 1),
+    ],
+)
+def test_evaluation_costs_its_share_of_the_passes_of_a_step(changes, share):
+    costly = Config.model_validate({"training": {"epochs": 1, "batch_size": 10}, **changes})
+    assert seconds(costly, 100, 30, 1.0) == pytest.approx(10 + 3 * share)
+
+
 def test_a_smaller_batch_costs_less():
     # 3 images are less than a third of a batch, 13 are one and 3 images more.
     assert seconds(config(epochs=1, batch_size=10), 3, 0, 1.0) == pytest.approx(0.3)

@@ -7,13 +7,13 @@ import torch
 from checkpoints import same
 from torchvision import models
 
-from cifar_core import checkpoint
-from cifar_core.config import Config
+from cifar_core import checkpoint, continuation
+from cifar_core.config import Config, Model
 from cifar_core.control import Control
 from cifar_core.engine import train
 from cifar_core.errors import ConfigError, DataError
 from cifar_core.events import RunFinished, RunStarted, StepCompleted, WeightsLoaded
-from cifar_core.models import registry, weights_file
+from cifar_core.models import registry, weights_file, whitening
 from cifar_core.preparation import prepare
 from cifar_core.probe import probe
 
@@ -39,8 +39,8 @@ def of(kind, events):
     return [event for event in events if isinstance(event, kind)]
 
 
-def prepared(config):
-    steps = prepare(config)
+def prepared(config, *, resumed=False):
+    steps = prepare(config, resumed=resumed)
     events = []
     while True:
         try:
@@ -115,6 +115,43 @@ async def test_a_checkpoint_goes_on_wherever_the_weights_lie_by_now(tmp_path, pr
     assert of(RunFinished, events)[0].reason == "completed"
 
 
+@pytest.fixture
+def whitened(tmp_path):
+    """A file of an airbench network whose filters are all 7."""
+    tensors = registry.build(Model(name="airbench94"), 10).state_dict()
+    tensors["whiten.weight"] = torch.full_like(tensors["whiten.weight"], 7)
+    torch.save(tensors, tmp_path / "whitened.pt")
+    return tmp_path / "whitened.pt"
+
+
+@pytest.mark.parametrize(("dropped", "are_the_files"), [([], True), (["whiten.*"], False)])
+def test_filters_come_from_the_images_unless_the_weights_have_them(whitened, dropped, are_the_files):
+    model = {"name": "airbench94", "weights": str(whitened), "drop_weights": dropped}
+    ready, _ = prepared(experiment(model=model))
+    weight = ready.learner.model.whiten.weight
+    assert bool((weight == 7).all()) is are_the_files
+    # Only made from images, the second half is the negative of the first.
+    assert torch.equal(weight[12:], -weight[:12]) is not are_the_files
+
+
+def test_filters_come_from_images_all_over_the_training(monkeypatch):
+    seen = []
+    monkeypatch.setattr(whitening, "IMAGES", 20)
+    monkeypatch.setattr(whitening, "whiten", lambda _, images: seen.append(images))
+    ready, _ = prepared(experiment(model={"name": "airbench94"}))
+    assert torch.equal(seen[0], ready.normalise(ready.train.images[::3]))
+
+
+def test_a_training_that_goes_on_from_a_checkpoint_makes_no_filters(monkeypatch):
+    made = []
+    monkeypatch.setattr(whitening, "whiten", lambda *_: made.append(1))
+    config = experiment(model={"name": "airbench94"})
+    prepared(config, resumed=True)
+    assert made == []
+    prepared(config)
+    assert made == [1]
+
+
 async def test_a_missing_file_is_told_before_images_are_looked_for(tmp_path):
     config = experiment(
         model={"weights": str(tmp_path / "gone.pt")}, data={"kind": "folder", "root": str(tmp_path / "nothing")}
@@ -161,6 +198,14 @@ def test_images_are_normalised_as_published_weights_expect(published):
     normalised = ready.normalise(torch.full((1, 3, 32, 32), 255, dtype=torch.uint8))[0, :, 0, 0]
     expected = (1 - torch.tensor([0.485, 0.456, 0.406])) / torch.tensor([0.229, 0.224, 0.225])
     torch.testing.assert_close(normalised, expected)
+
+
+@pytest.mark.parametrize("then", ["DEFAULT", "IMAGENET1K_V1"])
+@pytest.mark.parametrize("now", [None, "mine.pt"])
+def test_without_published_weights_a_checkpoint_would_go_on_with_other_images(then, now):
+    first, second = (experiment(model={"name": "torchvision:resnet18", "weights": each}) for each in (then, now))
+    with pytest.raises(checkpoint.CheckpointError, match=r"model\.weights differ"):
+        continuation._refuse_another_experiment(first, second)
 
 
 @pytest.mark.usefixtures("published")

@@ -127,6 +127,12 @@ async def test_another_model_is_refused_in_one_sentence(tmp_path):
     assert not (tmp_path / "fork").exists()
 
 
+async def test_other_classes_are_refused_by_what_they_change(tmp_path):
+    await events_of(experiment(), tmp_path / "parent", stop_at=14)
+    with pytest.raises(CheckpointError, match=r"no checkpoint of this experiment .* size mismatch for "):
+        await events_of(experiment(data={"classes": ["disc", "ring"]}), tmp_path / "fork", tmp_path / "parent")
+
+
 async def test_it_trains_at_its_own_rate_whatever_the_other_ones_was_changed_to(tmp_path):
     control = Control()
     control.change_learning_rate(0.02)
@@ -196,3 +202,23 @@ async def test_an_average_begins_anew(average, tmp_path):
     state = checkpoint.load(tmp_path / "fork").state["learner"]["average"]
     # From step 14 to 30 there are 16 steps; the last quarter of the training has the ends of one epoch.
     assert (state and state["count"]) == {"none": None, "ema": 16, "swa": 1}[average]
+
+
+@pytest.mark.parametrize(
+    ("changes", "warned"),
+    [
+        ({"training": {"epochs": 4}}, False),
+        ({"training": {"seed": 5}}, True),
+        ({"data": {"validation": 0.3}}, True),
+        ({"data": {"validation": 0.0}}, False),
+    ],
+)
+async def test_other_images_held_out_than_before_are_warned_of(tmp_path, changes, warned):
+    data = {"validation": 0.2}
+    await events_of(experiment(data=data), tmp_path / "parent", stop_at=8)
+    changes = {
+        "data": {**data, **changes.get("data", {})},
+        "training": {"max_steps": 10, **changes.get("training", {})},
+    }
+    events = await events_of(experiment(**changes), tmp_path / "fork", tmp_path / "parent")
+    assert ["trained-on-held-out"] * warned == [event.code for event in of(Warned, events)]

@@ -63,5 +63,10 @@ def test_where_nothing_falls_nothing_is_suggested(loss):
     assert suggested(smooth(tried(loss))) is None
 
 
+def test_few_rates_over_many_decades_make_a_curve_too():
+    points = smooth(tried(lambda place: 2.3 - 0.01 * place, 1e-30, 1e30, steps=10))
+    assert [point.slope for point in points] == pytest.approx([-0.01] * len(points))
+
+
 def test_without_points_nothing_is_suggested():
     assert suggested([]) is None

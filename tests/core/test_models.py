@@ -36,6 +36,12 @@ def test_every_network_that_a_configuration_can_name_is_built(name):
         assert model(torch.empty(2, 3, 32, 32)).shape == (2, 7)
 
 
+@pytest.mark.parametrize("name", ["wrn-\u0661\u0666-4", "wrn-15-4", "resnext29-0x4d", "densenet-bc-41-12"])
+def test_what_only_looks_like_a_network_of_a_family_is_an_error(name):
+    with pytest.raises(ValueError, match=r"name: (no network is called|\S+-\S+ needs)"):
+        Model(name=name)
+
+
 @pytest.mark.parametrize("classes", [2, 10, 100])
 @pytest.mark.parametrize("name", NAMES)
 def test_logits_have_one_row_for_each_image_and_one_column_for_each_class(name, classes):

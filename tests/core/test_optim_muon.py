@@ -120,13 +120,13 @@ def test_parameters_of_one_shape_do_not_mix():
 
 
 def test_rescaled_weights_start_each_step_with_a_norm_of_the_root_of_their_outputs():
-    weights = [parameter(9, 4, 3, 3), nn.Parameter(torch.zeros(4, 4))]
+    weights = [parameter(9, 4, 3, 3), nn.Parameter(torch.zeros(64, 4))]
     optimizer = Muon([group(*weights, rescaled=True, lr=0.0)])
     for weight in weights:
         weight.grad = torch.ones_like(weight)
     optimizer.step()
     assert weights[0].norm().item() == pytest.approx(3.0)
-    assert torch.equal(weights[1], torch.zeros(4, 4))
+    assert torch.equal(weights[1], torch.zeros(64, 4))
 
 
 def test_what_has_no_gradient_is_left_alone():
@@ -152,6 +152,12 @@ def kinds(optimizer):
 def test_weights_but_the_last_are_orthogonalised_and_the_rest_is_not():
     assert kinds(build(Config(), Small()))[True] == {"0.weight", "3.weight"}
     assert kinds(build(Config(rest=("0.*",)), Small()))[True] == {"3.weight"}
+
+
+def test_where_what_classifies_is_frozen_all_other_weights_are_orthogonalised():
+    model = Small()
+    model[4].requires_grad_(requires_grad=False)
+    assert kinds(build(Config(), model))[True] == {"0.weight", "3.weight"}
 
 
 def test_the_rest_is_trained_by_sgd_at_its_own_rate():

@@ -97,6 +97,12 @@ def test_a_name_that_is_none_of_the_library_s_is_an_error(name, chosen, sentence
         pretrained.find(Model(name=name, weights=chosen))
 
 
+@pytest.mark.parametrize("name", ["torchvision:resnet81", "timm:resnet81"])
+def test_a_network_that_the_library_lacks_is_told_before_its_weights(name):
+    with pytest.raises(ConfigError, match=r"^model\.name: \w+ has no network .*called resnet81; did you mean"):
+        pretrained.find(Model(name=name, weights="DEFAULT"))
+
+
 def test_this_project_s_networks_have_no_published_weights():
     with pytest.raises(ValueError, match=r"weights: lenet-notes has none that are published; a file of weights needs"):
         Model(weights="DEFAULT")

@@ -254,6 +254,15 @@ async def test_a_state_of_another_kind_is_refused(tmp_path):
         await events_of(experiment(), tmp_path, tmp_path)
 
 
+async def test_what_a_state_lacks_is_told(tmp_path):
+    await stopped_at(experiment(), tmp_path, 5)
+    state = checkpoint.load(tmp_path).state
+    del state["learner"]["average"]
+    checkpoint.save(tmp_path, state, step=5)
+    with pytest.raises(CheckpointError, match="no checkpoint of this experiment and version: it has no 'average'"):
+        await events_of(experiment(), tmp_path, tmp_path)
+
+
 async def test_a_damaged_last_checkpoint_falls_back_and_says_so(tmp_path):
     config = experiment()
     whole = await events_of(config, tmp_path / "whole")

@@ -163,6 +163,24 @@ def test_what_is_not_finite_is_not_loaded(load, source):
     assert report.skipped.first == ("conv2.weight: not finite",)
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        torch.eye(3).to_sparse_coo(),
+        torch.zeros(3, device="meta"),
+        torch.zeros(3, dtype=torch.complex64),
+    ],
+    ids=["sparse", "meta", "complex"],
+)
+def test_what_is_no_plain_array_of_real_numbers_is_not_loaded(source, odd):
+    read = weights.chosen(Model(name=CONV3), "a file", {**source, "linear3.bias": odd})
+    model = network()
+    read.load_into(model)
+    report = read.report(model)
+    assert report.skipped.first == ("linear3.bias: no plain numbers",)
+    assert report.loaded == len(source) - 1
+
+
 def test_a_report_stays_short_and_cannot_steer_a_terminal(load, source):
     many = {f"\x1b{number}" + "x" * 500: torch.zeros(1) for number in range(2000)}
     _, report = load({**source, **many})
@@ -190,7 +208,8 @@ def test_weights_that_a_gpu_saved_are_loaded_without_one(tmp_path, source, monke
 
 @pytest.mark.parametrize("place", ["state_dict", "model_state_dict", "model"])
 def test_weights_are_found_among_what_else_a_script_saves(tmp_path, source, place):
-    torch.save({"epoch": 3, "optimizer": {"lr": 0.1}, place: source}, tmp_path / "all.pth")
+    beside = {"epoch": 3, "optimizer": {"lr": 0.1}, "best_acc1": torch.tensor(93.0)}
+    torch.save({**beside, place: source}, tmp_path / "all.pth")
     assert set(weights_file.read(tmp_path / "all.pth")) == set(source)
 
 

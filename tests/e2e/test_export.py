@@ -31,14 +31,20 @@ def test_weights_are_written_in_both_formats_and_replaced_only_by_force(cifar_tu
     weights = torch.load(tmp_path / "weights.pt", weights_only=True)
     assert weights["conv1.weight"].shape == (6, 3, 5, 5)
 
-    assert export(cifar_tui, trained, "weights.safetensors", "--format", "safetensors").returncode == 0
-    read = load_file(tmp_path / "weights.safetensors")
-    assert all(torch.equal(read[name], weights[name]) for name in weights)
+    assert export(cifar_tui, trained, "weights.safetensors").returncode == 0
+    assert export(cifar_tui, trained, "asked-for", "--format", "safetensors").returncode == 0
+    for name in ("weights.safetensors", "asked-for"):
+        read = load_file(tmp_path / name)
+        assert all(torch.equal(read[key], weights[key]) for key in weights)
 
     again = export(cifar_tui, trained, "weights.pt", "--weights", "best")
     assert (again.returncode, again.stderr) == (2, "cifar-tui: weights.pt is there already; --force replaces it\n")
     assert export(cifar_tui, trained, "weights.pt", "--weights", "best", "--force").returncode == 0
-    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"weights.pt", "weights.safetensors"}
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {
+        "weights.pt",
+        "weights.safetensors",
+        "asked-for",
+    }
 
 
 def test_what_cannot_be_exported_is_one_sentence(cifar_tui, trained, tmp_path):

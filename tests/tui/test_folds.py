@@ -57,6 +57,15 @@ def test_without_scikit_learn_no_run_is_made(how, tmp_path, monkeypatch):
     assert in_folder(tmp_path / "runs") == []
 
 
+@pytest.mark.parametrize("word", ["data.folds=5", " data.fold = 2"])
+def test_all_folds_and_one_of_them_cannot_both_be_asked_for(word, tmp_path):
+    words = ["run", "quickstart", word, "--folds", "3", "--no-tui", "--runs-dir", str(tmp_path / "runs")]
+    result = CliRunner().invoke(cli, words)
+    assert result.exit_code == 2
+    assert "leave data.folds and data.fold out" in result.output
+    assert in_folder(tmp_path / "runs") == []
+
+
 # What a comparison calls them
 
 

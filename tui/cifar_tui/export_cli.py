@@ -31,14 +31,12 @@ if TYPE_CHECKING:
     "--format",
     "form",
     type=click.Choice(["state_dict", "safetensors"]),
-    default="state_dict",
-    show_default=True,
-    help="torch's own, or one that needs no torch.",
+    help="torch's own, or one that needs no torch; by default the latter where OUTPUT ends in .safetensors.",
 )
 @click.option("--force", is_flag=True, help="Replace a file that is there already.")
 @runs_dir_option
 def export(
-    *, run: str, output: Path, which: Literal["best", "last"], form: Format, force: bool, runs_dir: Path | None
+    *, run: str, output: Path, which: Literal["best", "last"], form: Format | None, force: bool, runs_dir: Path | None
 ) -> None:
     """Save the weights of RUN as the file OUTPUT.
 
@@ -53,6 +51,7 @@ def export(
         raise ConfigError(f"{printable(output)} is there already; --force replaces it")
     from cifar_core.models import weights_file
 
+    form = form or ("safetensors" if output.suffix == ".safetensors" else "state_dict")
     weights = weights_file.of_checkpoint(there.checkpoints, which)
     try:
         replace_file(output, weights_file.encoded(weights, form))

@@ -91,6 +91,8 @@ def run(
         raise click.UsageError("--resume goes on with a run's own experiment; leave the other one out")
     if resume and folds is not None:
         raise click.UsageError("--resume goes on with runs there are; leave --folds out")
+    if folds is not None and any(word.partition("=")[0].strip() in ("data.folds", "data.fold") for word in words):
+        raise click.UsageError("--folds trains on every fold there is; leave data.folds and data.fold out")
     changes = {"model": model, "augment": augment, "optimizer": optimizer, "overrides": words}
     on_screens = not (no_tui or detach or json) and is_interactive()
     chooses = on_screens and folds is None

@@ -103,6 +103,8 @@ def _read_arrays(path: Path, classes: Sequence[str]) -> Reading:
         )
     if labels.dtype.kind not in "iu" or labels.shape != pixels.shape[:1]:
         raise DataError(f"{printable(labels_path)} must hold {len(pixels)} whole numbers, one for each image")
+    if not len(labels):
+        raise DataError(f"{printable(path)} holds no image: mend or remove it")
     if labels.min() < 0 or labels.max() >= len(classes):
         raise DataError(f"{printable(labels_path)} has a label outside 0 to {len(classes) - 1}")
     progress.total = len(pixels)

@@ -26,9 +26,9 @@ OWN = (
 
 FAMILIES: Mapping[str, re.Pattern[str]] = MappingProxyType(
     {
-        "wrn-DEPTH-WIDTH": re.compile(r"wrn-(\d{1,3})-(\d{1,2})"),
-        "resnext29-CARDINALITYxWIDTHd": re.compile(r"resnext29-(\d{1,3})x(\d{1,3})d"),
-        "densenet-bc-DEPTH-GROWTH": re.compile(r"densenet-bc-(\d{1,3})-(\d{1,3})"),
+        "wrn-DEPTH-WIDTH": re.compile(r"wrn-([0-9]{1,3})-([0-9]{1,2})"),
+        "resnext29-CARDINALITYxWIDTHd": re.compile(r"resnext29-([0-9]{1,3})x([0-9]{1,3})d"),
+        "densenet-bc-DEPTH-GROWTH": re.compile(r"densenet-bc-([0-9]{1,3})-([0-9]{1,3})"),
     }
 )
 """Networks of other depths and widths than those in ``OWN``, by the form of their names."""

@@ -18,7 +18,7 @@ from cifar_core.config import Model
 from cifar_core.config.section import Rgb
 from cifar_core.errors import ConfigError, DataError, printable
 from cifar_core.events import Preparing
-from cifar_core.models import timm_zoo, weights_file
+from cifar_core.models import timm_zoo, torchvision_zoo, weights_file
 from cifar_core.models.names import library_of
 from cifar_core.wording import shown
 
@@ -52,7 +52,7 @@ def find(config: Model) -> Pretrained | None:
     """Return the weights of a library that ``model.weights`` names; None where it names a file, or nothing.
 
     Raises:
-        ConfigError: It names neither, or the library is not installed.
+        ConfigError: It names neither, or the library is not installed or has no such network.
     """
     if config.weights is None or config.weights_path is not None:
         return None
@@ -85,15 +85,18 @@ def fetch(pretrained: Pretrained, config: Model) -> Generator[Preparing, None, d
 
 
 def _known(library: str, network: str) -> dict[str, Pretrained]:
-    """Return the weights that a library has for a network by name, DEFAULT first; none for one that it lacks."""
+    """Return the weights that a library has for a network by name, DEFAULT first.
+
+    Raises:
+        ConfigError: It has no such network, or is not installed.
+    """
     return _known_to_torchvision(network) if library == "torchvision" else _known_to_timm(network)
 
 
 def _known_to_torchvision(network: str) -> dict[str, Pretrained]:
     from torchvision import models
 
-    if network not in models.list_models(module=models):
-        return {}
+    torchvision_zoo.require(network)
     known = {}
     # The names of an enumeration's members include those that stand for another one, such as DEFAULT.
     for name, weights in models.get_model_weights(network).__members__.items():
@@ -120,6 +123,7 @@ def _fetch_torchvision(pretrained: Pretrained) -> Generator[Preparing, None, dic
 def _known_to_timm(network: str) -> dict[str, Pretrained]:
     timm = timm_zoo.imported()
     base, _, tag = network.partition(".")
+    timm_zoo.require(base)
     known = {}
     for name in timm.list_pretrained(f"{base}.*"):
         facts = timm.get_pretrained_cfg(name)

@@ -132,14 +132,20 @@ def create(name: str, **options: Any) -> nn.Module:  # noqa: ANN401, as timm has
     timm = imported()
     _, there = library_of(name) or ("timm", name)
     base, _, tag = there.partition(".")
-    if not timm.is_model(base):
-        near = difflib.get_close_matches(base.lower(), timm.list_models(), 1)
-        hint = f"; did you mean timm:{near[0]}?" if near else ""
-        raise ConfigError(f"model.name: timm has no network called {base}{hint}")
+    require(base)
     if tag and there not in timm.list_pretrained(f"{base}.*"):
         raise ConfigError(f"model.name: timm has no weights called {tag} for {base}; model.weights names them, too")
     network: nn.Module = timm.create_model(there, **options)
     return network
+
+
+def require(base: str) -> None:
+    """Raise ConfigError if timm is not installed or has no network that it calls ``base``, which has no tag."""
+    timm = imported()
+    if not timm.is_model(base):
+        near = difflib.get_close_matches(base.lower(), timm.list_models(), 1)
+        hint = f"; did you mean timm:{near[0]}?" if near else ""
+        raise ConfigError(f"model.name: timm has no network called {base}{hint}")
 
 
 @cache

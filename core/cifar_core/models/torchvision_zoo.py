@@ -49,8 +49,7 @@ def build_native(config: Model, classes: int) -> nn.Module:
     from torchvision import models
 
     name = config.name.partition(":")[2]
-    if name not in models.list_models(module=models):
-        raise ConfigError(_unknown(name, models.list_models(module=models)))
+    require(name)
     options: dict[str, Any] = {"num_classes": classes}
     if name in _AUXILIARY:
         options["init_weights"] = True  # as the papers start; a warning asks to say so
@@ -68,6 +67,17 @@ def build_native(config: Model, classes: int) -> nn.Module:
     if name in _AUXILIARY:
         network.register_forward_hook(partial(_with_auxiliary, share=_AUXILIARY[name]))
     return network.to(device)
+
+
+def require(name: str) -> None:
+    """Raise ConfigError if torchvision has no network for classification that it calls ``name``."""
+    from torchvision import models
+
+    known = models.list_models(module=models)
+    if name not in known:
+        near = difflib.get_close_matches(name.lower(), known, 1)
+        hint = f"; did you mean torchvision:{near[0]}?" if near else ""
+        raise ConfigError(f"model.name: torchvision has no network for classification called {name}{hint}")
 
 
 def fit(network: nn.Module, config: Model) -> None:
@@ -114,9 +124,3 @@ def _with_auxiliary(_: nn.Module, __: tuple[Tensor], outputs: Any, *, share: flo
 def _refused(config: Model) -> str:
     side, own = enlarged_side(config), enlarged_side(config.model_copy(update={"size": None}))
     return f"model.size: {config.name} cannot take {side} x {side} images; its own are {own} x {own}"
-
-
-def _unknown(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name.lower(), known, 1)
-    hint = f"; did you mean torchvision:{near[0]}?" if near else ""
-    return f"model.name: torchvision has no network for classification called {name}{hint}"

@@ -49,6 +49,10 @@ class Weights:
         network.load_state_dict({here[name][0]: self.tensors[name] for name in fitting}, strict=False)
         self._loaded |= fitting
 
+    def gave(self, name: str) -> bool:
+        """Whether they put this tensor of the network, named without ``module.``, in place."""
+        return name in self._loaded
+
     def report(self, network: nn.Module) -> WeightsLoaded:
         """Return what became of all of them, and of all tensors of the network that they were loaded into.
 
@@ -96,7 +100,8 @@ def read(config: Model) -> Generator[Preparing, None, Weights | None]:
 def chosen(config: Model, source: str, tensors: Mapping[str, Tensor]) -> Weights:
     """Return the tensors that are called ``source``, dropped and renamed as ``config`` says.
 
-    What holds a value that is no finite number is dropped, too: so torchvision marks what was never trained. A
+    What holds a value that is no finite number is dropped, too: so torchvision marks what was never trained. So is
+    what is no plain array of real numbers: sparse, quantised or complex tensors, and those without any numbers. A
     leading ``module.`` of all names, which networks copied to several devices have, is no part of them.
 
     Raises:
@@ -110,11 +115,12 @@ def chosen(config: Model, source: str, tensors: Mapping[str, Tensor]) -> Weights
         for pattern in config.drop_weights
         for name in required("model.drop_weights", pattern.removeprefix(prefix), names, "the weights")
     }
-    unusable = [name for name, tensor in there.items() if name not in dropped and not tensor.isfinite().all()]
+    faults = ((name, _fault(tensor)) for name, tensor in there.items() if name not in dropped)
+    unusable = {name: fault for name, fault in faults if fault is not None}
     kept = [name for name in names if name not in dropped.union(unusable)]
     arrows = (split_arrow(text) for text in config.rename_weights)
     were = _renamed(kept, [(before.removeprefix(prefix), after.removeprefix(prefix)) for before, after in arrows])
-    skipped = [*(name for name in names if name in dropped), *(f"{name}: not finite" for name in unusable)]
+    skipped = [*(name for name in names if name in dropped), *(f"{name}: {fault}" for name, fault in unusable.items())]
     return Weights(source, {name: there[was] for name, was in were.items()}, skipped)
 
 
@@ -134,6 +140,13 @@ def _renamed(names: Sequence[str], renamings: Sequence[tuple[str, str]]) -> dict
             raise ConfigError(f"model.rename_weights: {both} of the weights would both be {printable(new)}")
         becoming[new] = name
     return becoming
+
+
+def _fault(tensor: Tensor) -> str | None:
+    """Return why no weight can be made of a tensor; None where one can."""
+    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_meta or tensor.is_complex():
+        return "no plain numbers"
+    return None if tensor.isfinite().all() else "not finite"
 
 
 def _here(network: nn.Module) -> dict[str, tuple[str, torch.Size]]:

@@ -93,9 +93,10 @@ def _saved_by_torch(path: Path) -> dict[str, Tensor]:
 
 
 def _tensors(saved: object) -> dict[str, Tensor]:
-    """Return the tensors by name in ``saved``, or else in one of the usual places below it."""
+    """Return the tensors by name in one of the usual places below ``saved``, or else in itself."""
     if not isinstance(saved, Mapping):
         return {}
-    found = {name: value for name, value in saved.items() if isinstance(name, str) and isinstance(value, Tensor)}
+    # The places first: beside them scripts save other tensors, such as the best accuracy.
     below = (_tensors(saved[place]) for place in _PLACES if place in saved)
-    return found or next(filter(None, below), {})
+    itself = {name: value for name, value in saved.items() if isinstance(name, str) and isinstance(value, Tensor)}
+    return next(filter(None, below), itself)

@@ -32,7 +32,7 @@ def whiten(model: nn.Module, images: Tensor) -> None:
 
     Args:
         model: On any device.
-        images: float32 of shape (N, 3, 32, 32), normalised, on any device; the first ``IMAGES`` of the training.
+        images: float32 of shape (N, 3, 32, 32), normalised, on any device; ``IMAGES`` of the training.
     """
     layer = model.get_submodule("whiten")
     weight = layer.get_parameter("weight")

@@ -105,8 +105,8 @@ class Mean:
 class Ema:
     """The exponential mean over all steps.
 
-    Of the n-th value at most n / (n + 9) of the mean before it stays, so that a short training is not averaged with
-    the weights that it began with; TensorFlow's ``ExponentialMovingAverage`` does so when it is told of steps.
+    At the n-th value at most (n - 1) / (n + 8) of the mean before it stays, so that a short training is not averaged
+    with the weights that it began with; TensorFlow's ``ExponentialMovingAverage`` does so when it is told of steps.
 
     Args:
         trained: The network that is trained.

@@ -51,7 +51,7 @@ def grouped(config: AnyOptimizer, model: nn.Module) -> dict[Kind, list[tuple[str
     if trained and len(epochs) == len(trained):
         raise ConfigError("optimizer.lr_epochs: must leave parameters that are trained to the end")
     weights = _weights(model)
-    orthogonal = _orthogonal(config, names, weights) if isinstance(config, Muon) else frozenset()
+    orthogonal = _orthogonal(config, names, weights) if isinstance(config, Muon) else set[str]()
     groups: dict[Kind, list[tuple[str, nn.Parameter]]] = {}
     for name, parameter in trained.items():
         decayed = config.decayed == "all" or name in weights
@@ -82,8 +82,8 @@ def carried_over(then: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
     return {"state": memory, "param_groups": [group | counted for group in now["param_groups"]]}
 
 
-def _weights(model: nn.Module) -> frozenset[str]:
-    """Return the names of matrices and convolutions: all but biases, normalisation and embeddings.
+def _weights(model: nn.Module) -> list[str]:
+    """Return the names of matrices and convolutions, in order: all but biases, normalisation and embeddings.
 
     Those of timm say themselves what else they have that should not decay.
     """
@@ -93,17 +93,20 @@ def _weights(model: nn.Module) -> frozenset[str]:
         if callable(tell := getattr(module, "no_weight_decay", None))
         for name in tell()
     }
-    return frozenset(
+    return [
         name
         for name, parameter in model.named_parameters()
         if parameter.ndim > 1 and name not in told and name.rpartition(".")[2] not in EMBEDDINGS
-    )
+    ]
 
 
-def _orthogonal(config: Muon, trained: Sequence[str], weights: frozenset[str]) -> frozenset[str]:
-    """Return the names of what Muon makes orthogonal steps of: the weights but the last, which classifies."""
+def _orthogonal(config: Muon, trained: Sequence[str], weights: Sequence[str]) -> set[str]:
+    """Return the names of what Muon makes orthogonal steps of: the weights but the last, which classifies.
+
+    That is the network's last one, trained or not.
+    """
     rest = {name for pattern in config.rest for name in required("optimizer.rest", pattern, trained, _TRAINED)}
-    return frozenset([name for name in trained if name in weights][:-1]) - rest
+    return set(weights[:-1]).intersection(trained) - rest
 
 
 def _numbers(key: str, texts: Sequence[str], names: Sequence[str]) -> dict[str, float]:

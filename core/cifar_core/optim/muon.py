@@ -18,6 +18,9 @@ from cifar_core.optim.momenta import momenta
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic: as steep at 0 as can be, so that few steps do, while singular values stay near 1."""
 
+_LEAST_NORM = 1e-30
+"""That a weight is scaled from: what the smallest float32 divides may be infinite, and no zeros would stay zeros."""
+
 
 def orthogonalised(matrices: Tensor, steps: int) -> Tensor:
     """Return about the nearest (semi-)orthogonal matrix to each: singular values of about 0.7 to 1.2 after 5 steps.
@@ -105,7 +108,7 @@ def _orthogonal_step(
 def _rescale(parameters: list[Tensor]) -> None:
     """Scale each parameter to a norm of the root of its first dimension; zeros stay zeros."""
     norms = torch._foreach_norm(parameters)
-    torch._foreach_clamp_min_(norms, torch.finfo(torch.float32).tiny)
+    torch._foreach_clamp_min_(norms, _LEAST_NORM)
     torch._foreach_reciprocal_(norms)
     torch._foreach_mul_(norms, [math.sqrt(len(parameter)) for parameter in parameters])
     torch._foreach_mul_(parameters, norms)
