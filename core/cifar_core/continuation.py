@@ -20,8 +20,10 @@ from cifar_core.preparation import Prepared
 # What may differ between a checkpoint and the training that goes on from it, since no step depends on it.
 FREE_IN_DATA = {"root", "verify", "mirrors", "extra_tests", "loader", "workers"}
 FREE_IN_MODEL = {"drop_weights", "rename_weights"}
-HOLDING_OUT = {"kind", "limit", "classes", "validation", "folds", "fold", "stratified"}
 FREE_IN_TRAINING = {"device", "threads", "deterministic", "checkpoint_every", "checkpoint_minutes", "gradient_norm"}
+
+# In the section of the data, what decides which images are held out.
+HOLDING_OUT = {"kind", "limit", "classes", "validation", "folds", "fold", "stratified"}
 
 
 def save(

@@ -61,7 +61,8 @@ class Config(Section):
     def _patience_has_images_to_judge_by(self) -> Config:
         if self.training.patience is not None and not (self.data.validation or self.data.folds):
             raise ValueError(
-                "training.patience: needs data.validation above 0 or data.folds, since test images take part in no choice"
+                "training.patience: needs data.validation above 0 or data.folds, "
+                "since test images take part in no choice"
             )
         return self
 
