@@ -14,20 +14,7 @@ from cifar_core.models.whitening import EPSILON, needs_whitening, whiten
 NETWORKS = (airbench94, airbench95, airbench96)
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    # Steps on two images gain little from a second thread, and wait long for one that is busy elsewhere.
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("seeded", "one_thread")
 
 
 @pytest.fixture(params=NETWORKS)

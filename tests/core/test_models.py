@@ -18,11 +18,7 @@ NAMES = ("lenet-notes", "lenet-notes-bn", "conv3-notes", "resnet18")
 """Those that are looked at closely here; ``test_networks`` and ``test_zoo`` have the others."""
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 def layer_names(model):

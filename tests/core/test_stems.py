@@ -35,11 +35,7 @@ ONE_OF_EACH_FAMILY = {
 """The last layer whose outputs are maps."""
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 def config(name, **options):
