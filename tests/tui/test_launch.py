@@ -29,6 +29,11 @@ from cifar_tui.widgets.rows import Rows
 from cifar_tui.widgets.status_line import StatusLine
 from cifar_tui.widgets.value_entry import ValueEntry
 
+_NAMES = [listed.name for listed in listing("experiments")]
+BESIDE = [_NAMES[_NAMES.index("quickstart") + step] for step in (-1, 1)]
+"""The experiments before and after the quick start."""
+
+
 MISSING = Availability(False, "cifar10 is not in /data: 170 MB would be downloaded", True, (50_000, 10_000))
 THERE = Availability(True, "cifar10 is in /data", False, (50_000, 10_000))
 
@@ -67,7 +72,7 @@ async def test_it_begins_with_what_the_command_line_said(tmp_path):
 
 
 async def test_the_highlighted_experiment_is_the_chosen_one(tmp_path):
-    app = make_app(tmp_path)
+    app = make_app(tmp_path, draft=Draft("preact-resnet18"))
     async with app.run_test(size=(120, 40)) as pilot:
         await settled(pilot)
         await press(pilot, "k")
@@ -82,7 +87,7 @@ async def test_an_experiment_keeps_its_changes_while_another_one_is_looked_at(tm
     async with app.run_test(size=(120, 40)) as pilot:
         await settled(pilot)
         await press(pilot, "k")
-        assert draft(app) == Draft("notes-momentum099")
+        assert draft(app) == Draft(BESIDE[0])
         assert "quickstart (changed)" in text(app)
         await press(pilot, "j")
         assert draft(app).edits == (("optimizer.lr", "0.3"),)
@@ -392,7 +397,7 @@ async def test_keys_can_be_changed(tmp_path, added):
         await until(pilot, lambda: "z takes drawn images" in text(app))
         await pilot.press("enter")
         await press(pilot, "w")
-        assert draft(app) == Draft("resnet18-cutout")
+        assert draft(app) == Draft(BESIDE[1])
         await press(pilot, "up")
         await pilot.press("ctrl+g")
         await until(pilot, lambda: len(added) == 1)
@@ -416,4 +421,4 @@ async def test_what_is_chosen_while_another_process_starts_stays(tmp_path, monke
         going.set()
         await until(pilot, lambda: isinstance(app.screen, MonitorScreen))
         assert len(spawned) == 1
-        assert draft(app) == Draft("resnet18-cutout")
+        assert draft(app) == Draft(BESIDE[1])

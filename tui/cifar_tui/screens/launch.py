@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -12,6 +13,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
+from textual.css.query import NoMatches
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -152,6 +154,10 @@ class LaunchScreen(PanesScreen):
         draft = self._draft
         changed = {experiment for experiment, each in self._drafts.items() if each != Draft(experiment)}
         self._effect = found = await asyncio.to_thread(effect, draft, changed)
+        with contextlib.suppress(NoMatches):  # meanwhile the screen may be taken down
+            self._show_effect(found)
+
+    def _show_effect(self, found: Effect) -> None:
         for picker in self.query(Picker):
             picker.show(found.choices[picker.kind])
         self.query_one(Configuration).show(found)
