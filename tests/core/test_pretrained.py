@@ -10,7 +10,7 @@ from torchvision import models
 
 from cifar_core.config import Model
 from cifar_core.errors import ConfigError, DataError
-from cifar_core.models import pretrained, timm_zoo, torchvision_zoo, weights, weights_file
+from cifar_core.models import pretrained, registry, timm_zoo, torchvision_zoo, weights, weights_file
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -56,7 +56,7 @@ def test_published_weights_are_loaded_but_for_the_head(hub):
 def test_weights_of_a_fitted_network_are_loaded_as_they_are(tmp_path):
     config = Model(name="torchvision:squeezenet1_1")
     torch.manual_seed(1)
-    trained = torchvision_zoo.build(config, 10)
+    trained = registry.build(config, 10)
     path = tmp_path / "trained.safetensors"
     path.write_bytes(weights_file.encoded(trained.state_dict(), "safetensors"))
     network, report, _ = start(config.model_copy(update={"weights": str(path)}), torchvision_zoo)
@@ -67,7 +67,7 @@ def test_weights_of_a_fitted_network_are_loaded_as_they_are(tmp_path):
 def test_a_stem_of_3_x_3_is_loaded_after_that_of_7_x_7_was_narrowed(tmp_path):
     config = Model(name="torchvision:resnet18")
     torch.manual_seed(1)
-    trained = torchvision_zoo.build(config, 10)
+    trained = registry.build(config, 10)
     path = tmp_path / "trained.pt"
     path.write_bytes(weights_file.encoded(trained.state_dict(), "state_dict"))
     network, report, _ = start(config.model_copy(update={"weights": str(path)}), torchvision_zoo)

@@ -141,7 +141,7 @@ def test_a_narrower_kernel_is_the_wider_one_in_areas():
 
 
 def test_resnet18_becomes_the_one_that_is_built_here():
-    fitted, own = zoo.build(config("resnet18"), 10), registry.build(Model(name="resnet18"), 10)
+    fitted, own = registry.build(config("resnet18"), 10), registry.build(Model(name="resnet18"), 10)
     theirs, ours = fitted.state_dict(), own.state_dict()
     assert [value.shape for value in theirs.values()] == [value.shape for value in ours.values()]
     own.load_state_dict(dict(zip(ours, theirs.values(), strict=True)))

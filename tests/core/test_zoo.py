@@ -61,7 +61,7 @@ def model(name, **options):
 
 def without_numbers(config, classes=10):
     with torch.device("meta"):
-        return zoo.build(config, classes)
+        return build(config, classes)
 
 
 @pytest.mark.slow
@@ -129,7 +129,7 @@ def test_an_unknown_network_is_an_error_that_offers_the_nearest(name, hint):
 
 @pytest.mark.parametrize(("name", "heads", "share"), [("googlenet", 2, 0.3), ("inception_v3", 1, 0.4)])
 def test_auxiliary_classifiers_are_there_in_training_alone(name, heads, share, batch):
-    network = zoo.build(model(name), 10)
+    network = build(model(name), 10)
     outputs = network(batch[0])
     assert isinstance(outputs, WithAuxiliary)
     assert outputs.share == share
@@ -141,14 +141,14 @@ def test_auxiliary_classifiers_are_there_in_training_alone(name, heads, share, b
 
 def test_the_loss_of_an_auxiliary_classifier_counts_for_its_share(batch):
     images, labels = batch
-    outputs = zoo.build(model("googlenet"), 10)(images)
+    outputs = build(model("googlenet"), 10)(images)
     of = torch.nn.functional.cross_entropy
     expected = of(outputs.logits, labels) + 0.3 * sum(of(logits, labels) for logits in outputs.others)
     torch.testing.assert_close(outputs.loss(of, labels), expected)
 
 
 def test_an_enlarging_network_sees_what_enlarged_images_show(batch):
-    network = zoo.build(model("resnet18", fit="upscale", size=64), 10)
+    network = build(model("resnet18", fit="upscale", size=64), 10)
     native = torchvision.models.resnet18(num_classes=10)
     native.load_state_dict(network.state_dict())
     enlarged = torch.nn.functional.interpolate(batch[0], (64, 64), mode="bilinear")

@@ -67,17 +67,6 @@ def imported() -> ModuleType:
     return timm
 
 
-def build(config: Model, classes: int) -> nn.Module:
-    """Return the network fitted to float images N x 3 x 32 x 32, on the CPU and in training mode.
-
-    Raises:
-        ConfigError: timm is not installed, it has no such network, or that cannot be fitted as ``config`` says.
-    """
-    network = build_native(config, classes)
-    fit(network, config)
-    return network
-
-
 def build_native(config: Model, classes: int) -> nn.Module:
     """Return the network as timm has it; weights for that can be loaded now.
 

@@ -27,17 +27,6 @@ _USUAL_SIDE = 224
 """What nearly all of them are made for, and so a network that is newer than the catalogue."""
 
 
-def build(config: Model, classes: int) -> nn.Module:
-    """Return the network fitted to float images N x 3 x 32 x 32, on the CPU and in training mode.
-
-    Raises:
-        ConfigError: torchvision has no such network, or it cannot be fitted as ``config`` says.
-    """
-    network = build_native(config, classes)
-    fit(network, config)
-    return network
-
-
 def build_native(config: Model, classes: int) -> nn.Module:
     """Return the network as torchvision has it, for images of its own size; weights for that can be loaded now.
 
